@@ -1,0 +1,225 @@
+/**
+ * The whole service as one function: what it is made of, and in which order a request meets it.
+ *
+ * `buildApp` is all of the dependency injection there is; the tests call the same function as main.ts.
+ */
+import Router from '@koa/router';
+import Koa, { type Context, type Middleware } from 'koa';
+import type { Knex } from 'knex';
+import type Provider from 'oidc-provider';
+import type { Logger } from 'pino';
+import { createAdapter } from '../adapters/oidc/adapter.ts';
+import { migrate } from '../db/migrate.ts';
+import { isStoreFailure } from '../db/store-failure.ts';
+import { showDeadEnd } from '../interactions/dead-end.ts';
+import { createEnginePages } from '../interactions/engine-pages.ts';
+import { type JourneyDeps, LostJourney } from '../interactions/journey.ts';
+import { showProblem } from '../interactions/problem-page.ts';
+import { mountInteractions } from '../interactions/routes.ts';
+import { mountPortal } from '../portal/routes.ts';
+import { redirectToSignIn } from '../portal/session.ts';
+import { ensureBuiltInApi } from './access/built-in-api.ts';
+import type { AccountDeps } from './accounts/accounts.ts';
+import { type Audit, createAudit } from './audit/audit.ts';
+import { ensurePortalClient } from './clients/portal-client.ts';
+import type { Config } from './config.ts';
+import { createPasswordHasher } from './credentials/password-hasher.ts';
+import { AppError, notFound, storeUnavailable } from './errors.ts';
+import { createGrantRevocation } from './grants/revocation.ts';
+import { openKeyring } from './keys/keyring.ts';
+import { loadServerSecrets } from './keys/server-secrets.ts';
+import { createMissingSigningKeys, loadSigningKeys, type SigningAlgorithm } from './keys/signing-keys.ts';
+import { createProvider } from './oidc/create.ts';
+import { createEngine } from './oidc/engine.ts';
+import { createJwtAccessTokens } from './oidc/jwt-access-tokens.ts';
+import { engineRoute } from './oidc/routes.ts';
+import { serveAssets } from './web/assets/assets.ts';
+import { createCsrf } from './web/csrf.ts';
+import { health } from './web/health.ts';
+import type { Branding } from './web/page.ts';
+import { createMakePage, type MakePage } from './web/page-context.ts';
+import { preferences } from './web/preferences.ts';
+import { sendOAuthError, sendProblem } from './web/problem.ts';
+import { createRequestContext } from './web/request.ts';
+
+export interface AppDeps {
+  config: Config;
+  db: Knex;
+  logger: Logger;
+  /** The key-encryption key. */
+  encryptionKey: Buffer;
+}
+
+/** What the command line and the pages share: the domains that change something. */
+export interface Services {
+  db: Knex;
+  config: Config;
+  audit: Audit;
+  accounts: AccountDeps;
+}
+
+export interface App {
+  koa: Koa;
+  services: Services;
+  provider: Provider;
+  /** What this start made: migrations and keys. */
+  made: { migrations: string[]; signingKeys: SigningAlgorithm[] };
+}
+
+/** Brings the database up to date and makes the services over it. */
+export async function buildServices(config: Config, db: Knex, logger: Logger): Promise<Services> {
+  const audit = createAudit(logger);
+  const hasher = await createPasswordHasher(config.passwords);
+  return { db, config, audit, accounts: { audit, hasher, passwordMinLength: config.passwords.minLength } };
+}
+
+/**
+ * Builds the service on a database.
+ *
+ * @throws {KeyError} when the encryption key is not the one that the database was made with
+ */
+export async function buildApp({ config, db, logger, encryptionKey }: AppDeps): Promise<App> {
+  const migrations = await migrate(db);
+  const keyring = await openKeyring(db, encryptionKey);
+  const secrets = await loadServerSecrets(db, keyring);
+  const newSigningKeys = await createMissingSigningKeys(db, keyring);
+  const signingKeys = await loadSigningKeys(db, keyring);
+  await ensureBuiltInApi(db, config.issuer);
+  await ensurePortalClient(db, config.issuer, config.branding.productName);
+
+  const services = await buildServices(config, db, logger);
+  const grants = createGrantRevocation(secrets.revocationKey);
+  const { stores, factory } = createAdapter({
+    db,
+    keyring,
+    codeKey: secrets.codeKey,
+    grants,
+    session: config.session,
+    refreshGraceSeconds: config.tokens.refreshGraceSeconds,
+  });
+  const makePage = createMakePage(brandingOf(config));
+  const csrf = createCsrf(secrets.csrfKey);
+  const shared = { config, db, stores, csrf, makePage, audit: services.audit, provider: () => provider };
+  const journeys: JourneyDeps = { ...shared, accounts: services.accounts };
+  const provider = createProvider({
+    config,
+    db,
+    adapter: factory,
+    stores,
+    grants,
+    secrets,
+    signingKeys,
+    pages: createEnginePages(journeys),
+  });
+
+  const koa = new Koa({ keys: [...secrets.cookieKeys], proxy: true });
+  koa.silent = true;
+  koa.on('error', (error: Error) => logger.error({ err: error }, 'answer failed'));
+  koa.use(answerErrors(journeys, logger));
+  koa.use(logRequests(logger));
+  koa.use(createRequestContext(config.issuer, config.trustProxy));
+  koa.use(
+    createEngine({
+      provider,
+      db,
+      logger,
+      jwtAccessTokens: createJwtAccessTokens(config.issuer, signingKeys, db, stores),
+      answerProblem: (ctx, error) => answerEngineProblem(makePage, ctx, error),
+      answerSessionEnded: (ctx) => answerSessionEnded(journeys, ctx),
+    }),
+  );
+  koa.use(serveAssets);
+  const router = new Router();
+  router.get('/preferences', (ctx) => preferences(ctx as unknown as Context));
+  health(router, db);
+  mountProtocolAliases(router);
+  mountInteractions(router, journeys);
+  mountPortal(router, shared);
+  koa.use(router.routes() as unknown as Middleware);
+  koa.use(() => {
+    throw notFound('page');
+  });
+  return { koa, services, provider, made: { migrations, signingKeys: newSigningKeys } };
+}
+
+function brandingOf({ branding }: Config): Branding {
+  const { productName, brandColour, terms, privacy, imprint } = branding;
+  return {
+    productName,
+    ...(brandColour ? { brandColour } : {}),
+    legal: { ...(terms ? { terms } : {}), ...(privacy ? { privacy } : {}), ...(imprint ? { imprint } : {}) },
+  };
+}
+
+/** The outermost edge: whatever was thrown becomes a page for people or problem+json for programs. */
+function answerErrors(journeys: JourneyDeps, logger: Logger): Middleware {
+  return async (ctx, next) => {
+    const host = ctx.get('Host').slice(0, 100);
+    try {
+      await next();
+    } catch (thrown) {
+      if (thrown instanceof LostJourney) {
+        const { uid } = thrown;
+        return answerErrors(journeys, logger)(ctx, () => showDeadEnd(journeys, ctx, uid));
+      }
+      const error = toAppError(thrown);
+      if (error.status >= 500) {
+        logger.error({ err: error.cause ?? error, requestId: ctx.state['requestId'] }, error.code);
+      }
+      ctx.response.remove('Set-Cookie');
+      if (engineRoute(ctx.path)?.page === false) sendOAuthError(ctx, error);
+      else if (ctx.accepts('html', 'json') === 'html') showProblem(journeys.makePage, ctx, error, host);
+      else sendProblem(ctx, error);
+    }
+  };
+}
+
+function toAppError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown;
+  if (isStoreFailure(thrown)) return storeUnavailable(thrown);
+  return new AppError('server_error', 500, 'Something went wrong on our side.', { cause: thrown });
+}
+
+function answerEngineProblem(makePage: MakePage, ctx: Context, error: AppError): void {
+  if (engineRoute(ctx.path)?.page) showProblem(makePage, ctx, error);
+  else sendOAuthError(ctx, error);
+}
+
+/** Signed out in another tab: a fresh authorization request starts over, a half-finished one ends with a way on. */
+async function answerSessionEnded(journeys: JourneyDeps, ctx: Context): Promise<void> {
+  const uid = /^\/auth\/([\w-]+)$/.exec(ctx.path)?.[1];
+  if (uid) return showDeadEnd(journeys, ctx, uid);
+  if (ctx.path === '/auth') ctx.redirect(ctx.url);
+  else redirectToSignIn(journeys, ctx, '/account');
+  ctx.status = 303;
+}
+
+/** Addresses under which some look for the engine's own; a form may also be posted to /auth (OpenID Connect Core 3.1.2.1). */
+function mountProtocolAliases(router: Router): void {
+  router.get('/.well-known/jwks.json', (ctx) => {
+    ctx.status = 307;
+    ctx.redirect('/jwks');
+    ctx.status = 307;
+  });
+}
+
+/** One line a request: the route and never the query, which may hold a code or a hint about a person. */
+function logRequests(logger: Logger): Middleware {
+  return async (ctx, next) => {
+    const start = performance.now();
+    try {
+      await next();
+    } finally {
+      logger.debug(
+        {
+          requestId: ctx.state['requestId'],
+          method: ctx.method,
+          path: ctx.path.replace(/^\/(auth|interaction)\/[^/]+/, '/$1/:uid'),
+          status: ctx.status,
+          ms: Math.round(performance.now() - start),
+        },
+        'request',
+      );
+    }
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * The engine as one Koa middleware: the request is checked and its body read once, the engine runs inside a unit of work, and the
+ * unit is settled before the answer leaves.
+ */
+import type { Context, Middleware, Next } from 'koa';
+import type { Knex } from 'knex';
+import type Provider from 'oidc-provider';
+import type { Logger } from 'pino';
+import { SessionEnded } from '../../db/sessions.ts';
+import { isStoreFailure } from '../../db/store-failure.ts';
+import { runInUnit, UnitOfWork } from '../../db/unit-of-work.ts';
+import { AppError, malformedRequest, storeUnavailable } from '../errors.ts';
+import { engineRoute } from './routes.ts';
+import { prepareBody, redirectPostedRequest } from './request-body.ts';
+import type { JwtAccessTokens } from './jwt-access-tokens.ts';
+
+export interface EngineOptions {
+  provider: Provider;
+  db: Knex;
+  jwtAccessTokens: JwtAccessTokens;
+  logger: Logger;
+  /** Renders an error of ours where the engine would have answered: a page, or OAuth JSON. */
+  answerProblem(ctx: Context, error: AppError): void;
+  /** The session was ended in another tab while this request used it. */
+  answerSessionEnded(ctx: Context): Promise<void>;
+}
+
+const ENGINE_ERROR = 'engineError';
+
+/** Answers the engine's routes; everything else goes on to the next middleware. */
+export function createEngine(options: EngineOptions): Middleware {
+  const { provider, db, logger } = options;
+  const [run] = provider.middleware;
+  if (!run || provider.middleware.length !== 1) throw new Error('the engine is expected to be one middleware');
+  provider.on('server_error', (ctx: Context, error: Error) => {
+    ctx.state[ENGINE_ERROR] = error;
+  });
+
+  return async (ctx, next) => {
+    const route = engineRoute(ctx.path);
+    if (!route) return next();
+    if (/%00|%(?![0-9a-f]{2})/i.test(ctx.querystring)) {
+      return options.answerProblem(ctx, malformedRequest('the query has a NUL character or a broken percent-encoding'));
+    }
+    const unit = new UnitOfWork(db, route.transactional);
+    await runInUnit(unit, async () => {
+      try {
+        if (ctx.method === 'POST' && ctx.path === '/auth') return await redirectPostedRequest(ctx);
+        if (ctx.method === 'POST') await prepareBody(ctx, route, options.jwtAccessTokens);
+        await run(ctx as never, noNext);
+        const error = ctx.state[ENGINE_ERROR] as Error | undefined;
+        await unit.settle(error ? 'rollback' : 'commit');
+        if (error) await answerFailure(ctx, error);
+      } catch (error) {
+        await unit.settle('rollback').catch(() => undefined);
+        await answerFailure(ctx, error as Error);
+      }
+    });
+  };
+
+  /** What the engine answered is taken back: nothing of it happened. */
+  async function answerFailure(ctx: Context, error: Error): Promise<void> {
+    ctx.response.remove('Location');
+    ctx.response.remove('Set-Cookie');
+    if (error instanceof SessionEnded) return options.answerSessionEnded(ctx);
+    if (error instanceof AppError) return options.answerProblem(ctx, error);
+    logger.error({ err: error, requestId: ctx.state['requestId'], route: ctx.path }, 'engine failed');
+    if (isStoreFailure(error)) return options.answerProblem(ctx, storeUnavailable(error));
+    return options.answerProblem(ctx, new AppError('server_error', 500, 'Something went wrong on our side.', { cause: error }));
+  }
+}
+
+const noNext: Next = async () => {};
