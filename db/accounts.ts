@@ -3,7 +3,10 @@ import type { Knex } from 'knex';
 import { statement } from './statement.ts';
 import type { AccountRow, IdentifierRow } from './tables.ts';
 
-export type StoredAccount = Pick<AccountRow, 'id' | 'subject' | 'status' | 'name' | 'locale' | 'zone' | 'profile' | 'updated_at'> & {
+export type StoredAccount = Pick<
+  AccountRow,
+  'id' | 'subject' | 'status' | 'name' | 'locale' | 'zone' | 'profile' | 'updated_at'
+> & {
   identifiers: { kind: IdentifierRow['kind']; value: string; verified: boolean }[];
   roles: string[];
 };
@@ -19,7 +22,10 @@ const findBySubject = statement<StoredAccount>(
   'accounts_find_by_subject',
   `select ${columns} from accounts a where a.subject = ?`,
 );
-const findById = statement<StoredAccount>('accounts_find_by_id', `select ${columns} from accounts a where a.id = ?`);
+const findById = statement<StoredAccount>(
+  'accounts_find_by_id',
+  `select ${columns} from accounts a where a.id = ?`,
+);
 
 export async function findAccountBySubject(db: Knex, subject: string): Promise<StoredAccount | undefined> {
   return (await findBySubject(db, [subject]))[0];

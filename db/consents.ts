@@ -48,7 +48,12 @@ const record = statement<never>(
      decided_at = now()`,
 );
 
-export async function recordConsent(db: Knex, accountId: string, clientId: string, decision: Decision): Promise<void> {
+export async function recordConsent(
+  db: Knex,
+  accountId: string,
+  clientId: string,
+  decision: Decision,
+): Promise<void> {
   await record(db, [
     accountId,
     clientId,

@@ -12,7 +12,10 @@ export interface StoredGrant {
 }
 
 const columns = 'id, payload, generation, session_uid_hash, expires_at <= now() as expired';
-const find = statement<StoredGrant>('grants_find', `select ${columns} from grants where id = ? and ended_at is null`);
+const find = statement<StoredGrant>(
+  'grants_find',
+  `select ${columns} from grants where id = ? and ended_at is null`,
+);
 const findOfSession = statement<StoredGrant>(
   'grants_find_of_session',
   `select ${columns} from grants
@@ -25,7 +28,11 @@ export async function findGrant(db: Knex, id: string): Promise<StoredGrant | und
 }
 
 /** The one live grant of a session and client. */
-export async function findSessionGrant(db: Knex, uidHash: Buffer, clientId: string): Promise<StoredGrant | undefined> {
+export async function findSessionGrant(
+  db: Knex,
+  uidHash: Buffer,
+  clientId: string,
+): Promise<StoredGrant | undefined> {
   return (await findOfSession(db, [uidHash, clientId]))[0];
 }
 
@@ -108,7 +115,11 @@ const addHandles = statement<never>(
 );
 
 /** Lists handles (or "jti" hashes) of JWT access tokens as revoked. */
-export async function addRevokedHandles(db: Knex, handles: readonly Buffer[], seconds: number): Promise<void> {
+export async function addRevokedHandles(
+  db: Knex,
+  handles: readonly Buffer[],
+  seconds: number,
+): Promise<void> {
   if (handles.length > 0) await addHandles(db, [seconds, handles as unknown as string[]]);
 }
 

@@ -141,6 +141,11 @@ const setSuccessor = statement<never>(
   'update refresh_tokens set successor_hash = ?, successor = ? where id_hash = ?',
 );
 
-export async function linkSuccessor(db: Knex, predecessor: Buffer, successorHash: Buffer, sealed: Buffer): Promise<void> {
+export async function linkSuccessor(
+  db: Knex,
+  predecessor: Buffer,
+  successorHash: Buffer,
+  sealed: Buffer,
+): Promise<void> {
   await setSuccessor(db, [successorHash, sealed, predecessor]);
 }

@@ -14,7 +14,12 @@ export async function consumeOneTimeSecret(db: Knex, purpose: string, hash: Buff
 }
 
 /** Makes a secret the only one of its purpose. */
-export async function replaceOneTimeSecret(db: Knex, purpose: string, hash: Buffer, seconds: number): Promise<void> {
+export async function replaceOneTimeSecret(
+  db: Knex,
+  purpose: string,
+  hash: Buffer,
+  seconds: number,
+): Promise<void> {
   await db('one_time_secrets').where({ purpose }).delete();
   await db.raw(
     `insert into one_time_secrets (id_hash, purpose, expires_at) values (?, ?, now() + ?::float8 * interval '1 second')`,

@@ -4,12 +4,20 @@
 const transientStates = /^(08|53|57|40|58|55P03|25006)/;
 const transientMessages =
   /Timeout acquiring a connection|Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|aborted|closed the connection|pool is draining|is not queryable|PGlite is (closed|closing)/i;
-const transientSystemErrors = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
+const transientSystemErrors = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+]);
 
 /** Whether `error`, or what caused it, says that the store did not do its work. */
 export function isStoreFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
-  if (typeof code === 'string' && (transientStates.test(code) || transientSystemErrors.has(code))) return true;
+  if (typeof code === 'string' && (transientStates.test(code) || transientSystemErrors.has(code)))
+    return true;
   return transientMessages.test(error.message) || isStoreFailure(error.cause);
 }

@@ -208,7 +208,7 @@ declare module 'knex/types/tables.js' {
     one_time_secrets: Table<OneTimeSecretRow, 'account_id' | 'consumed_at' | 'created_at'>;
     audit_events: Table<
       AuditEventRow,
-      "id" | "occurred_at" | "actor_id" | "account_id" | "client_id" | "ip" | "request_id" | "detail"
+      'id' | 'occurred_at' | 'actor_id' | 'account_id' | 'client_id' | 'ip' | 'request_id' | 'detail'
     >;
     config_version: { only_row: boolean; version: string };
   }

@@ -4,7 +4,15 @@ import { findAccountBySubject } from '../db/accounts.ts';
 import { PORTAL_CLIENT_ID } from '../server/clients/portal-client.ts';
 import { sendPage } from '../server/web/page.ts';
 import { chooseAccountView } from './choose-account.view.ts';
-import { clientOf, csrfBinding, finishStep, type Journey, type JourneyDeps, journeyPage, readStep } from './journey.ts';
+import {
+  clientOf,
+  csrfBinding,
+  finishStep,
+  type Journey,
+  type JourneyDeps,
+  journeyPage,
+  readStep,
+} from './journey.ts';
 
 export async function showChooseAccount(deps: JourneyDeps, ctx: Context, journey: Journey): Promise<void> {
   const client = await clientOf(deps, journey);
@@ -13,7 +21,9 @@ export async function showChooseAccount(deps: JourneyDeps, ctx: Context, journey
   const view = chooseAccountView(journeyPage(deps, ctx, journey), {
     action: `/interaction/${journey.uid}/account`,
     csrf: deps.csrf.token(csrfBinding(journey)),
-    ...(client.clientId === PORTAL_CLIENT_ID ? {} : { client: { name: client.clientName ?? client.clientId } }),
+    ...(client.clientId === PORTAL_CLIENT_ID
+      ? {}
+      : { client: { name: client.clientName ?? client.clientId } }),
     accounts: account
       ? [{ name: account.name, identifier: account.identifiers[0]?.value ?? '', subject: account.subject }]
       : [],

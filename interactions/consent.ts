@@ -3,8 +3,9 @@ import type { Context } from 'koa';
 import type { Client } from 'oidc-provider';
 import { findApi, type StoredApi } from '../db/access.ts';
 import { findAccountBySubject, type StoredAccount } from '../db/accounts.ts';
-import { listConsents, recordConsent } from '../db/consents.ts';
+import { listConsents } from '../db/consents.ts';
 import { listAllowedScopes } from '../server/access/apis.ts';
+import { type Asked, recordDecisions, requiredScopes } from '../server/grants/consents.ts';
 import { isTrusted } from '../server/oidc/clients.ts';
 import type { Locale } from '../server/web/i18n/i18n.ts';
 import { type PageContext, sendPage } from '../server/web/page.ts';
@@ -20,17 +21,6 @@ import {
   LostJourney,
   readStep,
 } from './journey.ts';
-
-/** What this consent page is about. */
-interface Asked {
-  /** OpenID scopes. */
-  scopes: string[];
-  claims: string[];
-  apis: { api: StoredApi; scopes: string[] }[];
-}
-
-/** Scopes without which the request makes no sense, or that are one with the decision itself. */
-const requiredScopes = new Set(['openid', 'offline_access']);
 
 export async function showConsent(deps: JourneyDeps, ctx: Context, journey: Journey): Promise<void> {
   const client = await clientOf(deps, journey);
@@ -80,35 +70,6 @@ export async function submitConsent(deps: JourneyDeps, ctx: Context): Promise<vo
   );
 }
 
-async function recordDecisions(
-  db: JourneyDeps['db'],
-  accountId: string,
-  clientId: string,
-  asked: Asked,
-  chosen: ReadonlySet<string>,
-): Promise<void> {
-  const isGranted = (scope: string) => requiredScopes.has(scope) || chosen.has(scope);
-  if (asked.scopes.length > 0 || asked.claims.length > 0) {
-    await recordConsent(db, accountId, clientId, {
-      apiId: '',
-      grantedScopes: asked.scopes.filter(isGranted),
-      refusedScopes: asked.scopes.filter((scope) => !isGranted(scope)),
-      grantedClaims: asked.claims,
-      refusedClaims: [],
-    });
-  }
-  for (const { api, scopes } of asked.apis) {
-    const isChosen = (scope: string) => chosen.has(`${api.identifier} ${scope}`);
-    await recordConsent(db, accountId, clientId, {
-      apiId: api.id,
-      grantedScopes: scopes.filter(isChosen),
-      refusedScopes: scopes.filter((scope) => !isChosen(scope)),
-      grantedClaims: [],
-      refusedClaims: [],
-    });
-  }
-}
-
 /** Only what is new, unless the client asked to ask again or its identity cannot be assured. */
 async function whatIsAsked(
   deps: JourneyDeps,
@@ -117,8 +78,11 @@ async function whatIsAsked(
   account: StoredAccount,
 ): Promise<Asked> {
   const { prompt, params } = journey;
-  const everything = prompt.reasons.includes('consent_prompt') || prompt.reasons.includes('client_identity_not_assured');
-  const requested = String(params['scope'] ?? '').split(' ').filter(Boolean);
+  const everything =
+    prompt.reasons.includes('consent_prompt') || prompt.reasons.includes('client_identity_not_assured');
+  const requested = String(params['scope'] ?? '')
+    .split(' ')
+    .filter(Boolean);
   const details = prompt.details as {
     missingOIDCScope?: string[];
     missingOIDCClaims?: string[];
@@ -134,7 +98,9 @@ async function whatIsAsked(
     if (scopes.length > 0) apis.push({ api, scopes });
   }
   return {
-    scopes: everything ? requested.filter((scope) => scope in openIdScopeTitles) : (details.missingOIDCScope ?? []),
+    scopes: everything
+      ? requested.filter((scope) => scope in openIdScopeTitles)
+      : (details.missingOIDCScope ?? []),
     claims: details.missingOIDCClaims ?? [],
     apis,
   };
@@ -174,7 +140,12 @@ function groupsOf(page: PageContext, asked: Asked, account: StoredAccount): Cons
     ...(openId.length > 0 ? [{ scopes: openId }] : []),
     ...asked.apis.map(({ api, scopes }) => ({
       api: { identifier: api.identifier, title: api.title },
-      scopes: scopes.map((name) => ({ name, title: apiTitle(api, name, page.locale), required: false, checked: true })),
+      scopes: scopes.map((name) => ({
+        name,
+        title: apiTitle(api, name, page.locale),
+        required: false,
+        checked: true,
+      })),
     })),
   ];
 }

@@ -49,7 +49,8 @@ async function describe(
 function restartUrl(issuer: string, params: Record<string, unknown>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
-    if (value === undefined || name === 'login_hint' || name === 'id_token_hint' || name === 'setup') continue;
+    if (value === undefined || name === 'login_hint' || name === 'id_token_hint' || name === 'setup')
+      continue;
     for (const one of Array.isArray(value) ? value : [value]) query.append(name, String(one));
   }
   return `${issuer}/auth?${query}`;

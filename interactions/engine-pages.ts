@@ -20,7 +20,9 @@ export function createEnginePages(deps: JourneyDeps): EnginePages {
         action: ctx.oidc.urlFor('end_session_confirm'),
         xsrf: String((session?.state as { secret?: string } | undefined)?.secret),
         automatic: await isOwnHint(ctx),
-        ...(client && client.clientId !== PORTAL_CLIENT_ID ? { client: { name: client.clientName ?? client.clientId } } : {}),
+        ...(client && client.clientId !== PORTAL_CLIENT_ID
+          ? { client: { name: client.clientName ?? client.clientId } }
+          : {}),
       });
       sendPage(ctx as never, view, { status: 200, kind: 'interaction' });
     },
@@ -30,7 +32,12 @@ export function createEnginePages(deps: JourneyDeps): EnginePages {
       const view = signedOutView(deps.makePage(ctx as never), {
         signIn: '/account',
         ...(client && client.clientId !== PORTAL_CLIENT_ID
-          ? { client: { name: client.clientName ?? client.clientId, ...(client.clientUri ? { href: client.clientUri } : {}) } }
+          ? {
+              client: {
+                name: client.clientName ?? client.clientId,
+                ...(client.clientUri ? { href: client.clientUri } : {}),
+              },
+            }
           : {}),
       });
       sendPage(ctx as never, view, { status: 200, kind: 'interaction' });
@@ -78,7 +85,8 @@ const explanations: Record<string, MessageKey> = {
  */
 async function isOwnHint(ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, client } = ctx.oidc;
-  const hint = (ctx.oidc.entities as { IdTokenHint?: { payload: { sub?: string; sid?: string } } }).IdTokenHint;
+  const hint = (ctx.oidc.entities as { IdTokenHint?: { payload: { sub?: string; sid?: string } } })
+    .IdTokenHint;
   if (!hint || !client || !session?.accountId) return false;
   const { sub, sid } = hint.payload;
   const expected = await subjectFor(ctx, session.accountId);
@@ -93,6 +101,8 @@ async function subjectFor(ctx: KoaContextWithOIDC, subject: string): Promise<str
       options: object,
     ) => { scope(value: string): { result(): Promise<{ sub?: string }> } };
   };
-  const claims = await new Claims({ sub: subject }, { ctx, client: ctx.oidc.client }).scope('openid').result();
+  const claims = await new Claims({ sub: subject }, { ctx, client: ctx.oidc.client })
+    .scope('openid')
+    .result();
   return claims.sub;
 }

@@ -44,7 +44,9 @@ export function showProblem(makePage: MakePage, ctx: Context, error: AppError, h
   const view = problemView(page, {
     heading: page.t(title),
     explanation: page.t(explanation, { issuer, host }),
-    wayOn: wrongPlace ? [{ href: issuer, label: issuer }] : [{ href: '/account', label: page.t('problem.account') }],
+    wayOn: wrongPlace
+      ? [{ href: issuer, label: issuer }]
+      : [{ href: '/account', label: page.t('problem.account') }],
     developer: { error: error.code, description: error.message, docs: `/docs/errors#${error.code}` },
     reference: page.requestId,
   });

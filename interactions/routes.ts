@@ -12,7 +12,8 @@ type Step = (deps: JourneyDeps, ctx: Context) => Promise<void> | void;
 export function mountInteractions(router: Router, deps: JourneyDeps): void {
   const base = '/interaction/:uid';
   const get = (path: string, step: Step) => router.get(path, (ctx) => step(deps, ctx as unknown as Context));
-  const post = (path: string, step: Step) => router.post(path, (ctx) => step(deps, ctx as unknown as Context));
+  const post = (path: string, step: Step) =>
+    router.post(path, (ctx) => step(deps, ctx as unknown as Context));
   get(base, showStep);
   get(`${base}/sign-in`, showOtherAccount);
   post(`${base}/sign-in`, submitSignIn);

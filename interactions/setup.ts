@@ -35,14 +35,16 @@ export async function submitSetup(deps: JourneyDeps, ctx: Context): Promise<void
   if (!isSetup(journey)) throw new LostJourney(journey.uid);
   const values = { name: form.get('name'), identifier: form.get('identifier') };
   const key = form.get('key').trim();
-  const again = (status: number, errors: Errors) => render(deps, ctx, journey, status, { values, key, errors });
+  const again = (status: number, errors: Errors) =>
+    render(deps, ctx, journey, status, { values, key, errors });
   if (!key) return again(422, [{ field: 'key', message: 'setup.error.keyMissing' }]);
 
   const account = await prepare(deps, { ...values, password: form.get('password') });
   if ('errors' in account) return again(422, account.errors);
   const outcome = await createOperator(deps, ctx, account, key);
   if (outcome === 'key_spent') return again(410, [{ field: 'key', message: 'setup.error.keyWrong' }]);
-  if (outcome !== 'created') return again(409, [{ field: 'identifier', message: 'setup.error.identifierTaken' }]);
+  if (outcome !== 'created')
+    return again(409, [{ field: 'identifier', message: 'setup.error.identifierTaken' }]);
   await finishStep(deps, ctx, { login: { accountId: account.subject, acr: '1', amr: ['pwd'] } });
 }
 
@@ -78,7 +80,8 @@ async function prepare(
   try {
     return await prepareAccount(deps.accounts, { ...input, roles: ['user', 'operator'] });
   } catch (error) {
-    if (error instanceof AppError && error.code === 'invalid_input') return { errors: error.fields.map(translateProblem) };
+    if (error instanceof AppError && error.code === 'invalid_input')
+      return { errors: error.fields.map(translateProblem) };
     throw error;
   }
 }

@@ -23,7 +23,7 @@ const PASSWORD_RESULT = { acr: '1', amr: ['pwd'] };
 /** Shows the form, with the account fixed when the session's own person has to prove again who they are. */
 export async function showSignIn(deps: JourneyDeps, ctx: Context, journey: Journey): Promise<void> {
   const hint = journey.params['login_hint'];
-  const fixed = journey.prompt.name === 'login' ? await accountOfSession(deps, journey) : undefined;
+  const fixed = await fixedAccountOf(deps, journey);
   await render(deps, ctx, journey, 200, {
     identifier: typeof hint === 'string' ? hint.slice(0, 254) : '',
     ...(fixed ? { fixedAccount: fixed } : {}),
@@ -56,7 +56,12 @@ export async function submitSignIn(deps: JourneyDeps, ctx: Context): Promise<voi
     detail: outcome.ok ? { method: 'password' } : { reason: outcome.reason },
   });
   if (!outcome.ok) {
-    return render(deps, ctx, journey, outcome.reason === 'suspended' ? 403 : 422, { identifier, failure: outcome.reason });
+    const fixed = await fixedAccountOf(deps, journey);
+    return render(deps, ctx, journey, outcome.reason === 'suspended' ? 403 : 422, {
+      identifier,
+      failure: outcome.reason,
+      ...(fixed?.identifier === identifier ? { fixedAccount: fixed } : {}),
+    });
   }
   await finishStep(deps, ctx, {
     login: { accountId: outcome.subject, ...PASSWORD_RESULT },
@@ -85,13 +90,17 @@ async function render(
     csrf: deps.csrf.token(csrfBinding(journey)),
     cancel: `${base}/cancel`,
     switchAccount: `${base}/switch-account`,
-    ...(client.clientId === PORTAL_CLIENT_ID ? {} : { client: { name: client.clientName ?? client.clientId } }),
+    ...(client.clientId === PORTAL_CLIENT_ID
+      ? {}
+      : { client: { name: client.clientName ?? client.clientId } }),
     ...props,
   });
   sendPage(ctx, view, { status, kind: 'interaction' });
 }
 
-async function accountOfSession({ db }: JourneyDeps, journey: Journey) {
+/** Who has to prove again who they are. */
+async function fixedAccountOf({ db }: JourneyDeps, journey: Journey) {
+  if (journey.prompt.name !== 'login') return undefined;
   const subject = journey.session?.accountId;
   const account = subject ? await findAccountBySubject(db, subject) : undefined;
   if (account?.status !== 'active') return undefined;

@@ -9,8 +9,10 @@ import { type PortalDeps, redirectToSignIn } from './session.ts';
 type Handler = (deps: PortalDeps, ctx: Context) => Promise<void> | void;
 
 export function mountPortal(router: Router, deps: PortalDeps): void {
-  const get = (path: string, handler: Handler) => router.get(path, (ctx) => handler(deps, ctx as unknown as Context));
-  const post = (path: string, handler: Handler) => router.post(path, (ctx) => handler(deps, ctx as unknown as Context));
+  const get = (path: string, handler: Handler) =>
+    router.get(path, (ctx) => handler(deps, ctx as unknown as Context));
+  const post = (path: string, handler: Handler) =>
+    router.post(path, (ctx) => handler(deps, ctx as unknown as Context));
   get('/', toAccount);
   get('/setup', startSetup);
   get('/account', showAccount);
@@ -25,6 +27,7 @@ function toAccount(_deps: PortalDeps, ctx: Context): void {
 
 /** GET /setup: the journey that makes the first operator. The key stays in the fragment, which browsers carry along redirects. */
 async function startSetup(deps: PortalDeps, ctx: Context): Promise<void> {
-  if (await hasOperator(deps.db)) throw gone('already_set_up', 'This server has an operator already. Sign in instead.');
+  if (await hasOperator(deps.db))
+    throw gone('already_set_up', 'This server has an operator already. Sign in instead.');
   redirectToSignIn(deps, ctx, '/account', { setup: '1', prompt: 'login' });
 }

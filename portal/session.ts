@@ -34,7 +34,10 @@ export interface SignedIn {
 }
 
 /** Who is signed in in this browser; undefined when nobody is, or when the account is not active. */
-export async function findSignedIn({ db, provider }: PortalDeps, ctx: Context): Promise<SignedIn | undefined> {
+export async function findSignedIn(
+  { db, provider }: PortalDeps,
+  ctx: Context,
+): Promise<SignedIn | undefined> {
   const session = await provider().Session.get(ctx as never);
   const account = session.accountId ? await findAccountBySubject(db, session.accountId) : undefined;
   if (account?.status !== 'active') return undefined;
@@ -42,7 +45,12 @@ export async function findSignedIn({ db, provider }: PortalDeps, ctx: Context): 
 }
 
 /** Sends the browser to sign-in, and afterwards back to `returnTo`, a path of this site. */
-export function redirectToSignIn({ config }: PortalDeps, ctx: Context, returnTo: string, extra: Record<string, string> = {}): void {
+export function redirectToSignIn(
+  { config }: PortalDeps,
+  ctx: Context,
+  returnTo: string,
+  extra: Record<string, string> = {},
+): void {
   const query = new URLSearchParams({
     client_id: PORTAL_CLIENT_ID,
     response_type: 'code',

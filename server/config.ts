@@ -28,20 +28,33 @@ export const variables = {
     about: 'the address that people and apps use, without a path; https in production',
     fallback: 'http://localhost:3000',
   },
-  HOST: { schema: z.string().optional(), about: 'address to listen on', fallback: '127.0.0.1, 0.0.0.0 in production' },
+  HOST: {
+    schema: z.string().optional(),
+    about: 'address to listen on',
+    fallback: '127.0.0.1, 0.0.0.0 in production',
+  },
   PORT: {
     schema: z.coerce.number().int().min(0).max(65535).optional(),
     about: 'port to listen on',
     fallback: "the issuer's port, 3000 behind a proxy",
   },
-  DATA_DIR: { schema: z.string().default('./data'), about: 'folder of the embedded database, the key file and the admin socket' },
+  DATA_DIR: {
+    schema: z.string().default('./data'),
+    about: 'folder of the embedded database, the key file and the admin socket',
+  },
   DATABASE_URL: {
-    schema: z.string().regex(/^(postgres(ql)?:\/\/|pglite:)/, 'use postgres://user:password@host/name or pglite:PATH').optional(),
+    schema: z
+      .string()
+      .regex(/^(postgres(ql)?:\/\/|pglite:)/, 'use postgres://user:password@host/name or pglite:PATH')
+      .optional(),
     about: 'PostgreSQL server, or pglite:PATH for the embedded database on a single node',
     fallback: 'pglite:<DATA_DIR>/db in development',
     secret: true,
   },
-  DATABASE_POOL: { schema: z.coerce.number().int().min(1).max(200).default(10), about: 'connections to a PostgreSQL server' },
+  DATABASE_POOL: {
+    schema: z.coerce.number().int().min(1).max(200).default(10),
+    about: 'connections to a PostgreSQL server',
+  },
   DATABASE_PREPARED: {
     schema: flag.default(true),
     about: 'named prepared statements; turn off behind a transaction-mode pooler that cannot keep them',
@@ -49,7 +62,10 @@ export const variables = {
   ENCRYPTION_KEY: {
     schema: z
       .string()
-      .regex(/^[A-Za-z0-9_-]{43}=?$/, 'use 32 random bytes in base64url: openssl rand 32 | basenc --base64url')
+      .regex(
+        /^[A-Za-z0-9_-]{43}=?$/,
+        'use 32 random bytes in base64url: openssl rand 32 | basenc --base64url',
+      )
       .optional(),
     about: 'key that protects every key and secret in the database; 32 random bytes in base64url',
     fallback: '<DATA_DIR>/encryption.key, made once, in development',
@@ -57,34 +73,91 @@ export const variables = {
   },
   TRUST_PROXY: {
     schema: z.string().default(''),
-    about: 'addresses or networks of the proxies in front, separated by commas; forwarded headers from others are ignored',
+    about:
+      'addresses or networks of the proxies in front, separated by commas; forwarded headers from others are ignored',
   },
-  TLS_CERT_FILE: { schema: z.string().optional(), about: 'certificate chain (PEM) to serve https without a proxy' },
+  TLS_CERT_FILE: {
+    schema: z.string().optional(),
+    about: 'certificate chain (PEM) to serve https without a proxy',
+  },
   TLS_KEY_FILE: { schema: z.string().optional(), about: 'private key (PEM) of TLS_CERT_FILE' },
-  LOG_LEVEL: { schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'), about: 'least severe level that is logged' },
-  SESSION_IDLE: { schema: duration.default(3600), about: 'a session ends after this much inactivity', fallback: '1h' },
-  SESSION_ABSOLUTE: { schema: duration.default(86400), about: 'a session ends this long after sign-in, whatever happens', fallback: '24h' },
-  ACCESS_TOKEN_TTL: { schema: duration.default(3600), about: 'life of access tokens that no API shortens; 24h at most', fallback: '1h' },
-  REFRESH_TOKEN_TTL: { schema: duration.default(2592000), about: 'absolute life of a family of refresh tokens', fallback: '30d' },
-  REFRESH_GRACE: { schema: duration.default(10), about: 'a retried refresh gets the same successor for this long; 0s turns it off', fallback: '10s' },
-  ARGON2_MEMORY_MIB: { schema: z.coerce.number().int().min(19).max(1024).default(19), about: 'memory of one password hash, in MiB' },
-  ARGON2_PASSES: { schema: z.coerce.number().int().min(2).max(20).default(2), about: 'passes of one password hash' },
-  PASSWORD_MIN_LENGTH: { schema: z.coerce.number().int().min(8).max(64).default(12), about: 'least length of a new password' },
+  LOG_LEVEL: {
+    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+    about: 'least severe level that is logged',
+  },
+  SESSION_IDLE: {
+    schema: duration.default(3600),
+    about: 'a session ends after this much inactivity',
+    fallback: '1h',
+  },
+  SESSION_ABSOLUTE: {
+    schema: duration.default(86400),
+    about: 'a session ends this long after sign-in, whatever happens',
+    fallback: '24h',
+  },
+  ACCESS_TOKEN_TTL: {
+    schema: duration.default(3600),
+    about: 'life of access tokens that no API shortens; 24h at most',
+    fallback: '1h',
+  },
+  REFRESH_TOKEN_TTL: {
+    schema: duration.default(2592000),
+    about: 'absolute life of a family of refresh tokens',
+    fallback: '30d',
+  },
+  REFRESH_GRACE: {
+    schema: duration.default(10),
+    about: 'a retried refresh gets the same successor for this long; 0s turns it off',
+    fallback: '10s',
+  },
+  ARGON2_MEMORY_MIB: {
+    schema: z.coerce.number().int().min(19).max(1024).default(19),
+    about: 'memory of one password hash, in MiB',
+  },
+  ARGON2_PASSES: {
+    schema: z.coerce.number().int().min(2).max(20).default(2),
+    about: 'passes of one password hash',
+  },
+  PASSWORD_MIN_LENGTH: {
+    schema: z.coerce.number().int().min(8).max(64).default(12),
+    about: 'least length of a new password',
+  },
   ALLOW_PRIVATE_NETWORK_FETCH: {
     schema: flag.default(false),
-    about: 'lets the server fetch client URLs on loopback and private addresses; for development and tests only',
+    about:
+      'lets the server fetch client URLs on loopback and private addresses; for development and tests only',
   },
-  SIGNING_KEY_CACHE: { schema: duration.default(600), about: 'how long others may cache the JWKS; a next key waits at least this long', fallback: '10m' },
+  SIGNING_KEY_CACHE: {
+    schema: duration.default(600),
+    about: 'how long others may cache the JWKS; a next key waits at least this long',
+    fallback: '10m',
+  },
   PRODUCT_NAME: { schema: z.string().min(1).max(60).default('Gatehouse'), about: 'name shown on every page' },
-  BRAND_COLOUR: { schema: colour.optional(), about: 'one colour for buttons and links; its contrast is corrected' },
-  LOGO_FILE: { schema: z.string().optional(), about: 'logo (svg, png or webp) shown on the pages; re-served by this server' },
+  BRAND_COLOUR: {
+    schema: colour.optional(),
+    about: 'one colour for buttons and links; its contrast is corrected',
+  },
+  LOGO_FILE: {
+    schema: z.string().optional(),
+    about: 'logo (svg, png or webp) shown on the pages; re-served by this server',
+  },
   LOGO_DARK_FILE: { schema: z.string().optional(), about: 'logo for the dark theme' },
   TERMS_URL: { schema: httpUrl.optional(), about: 'terms of service, linked in the footer' },
   PRIVACY_URL: { schema: httpUrl.optional(), about: 'privacy policy, linked in the footer' },
   IMPRINT_URL: { schema: httpUrl.optional(), about: 'imprint or contact page, linked in the footer' },
-  DEMO: { schema: flag.optional(), about: 'starts the demo app on http://demo.localhost:3001', fallback: 'true in development on a localhost issuer' },
-  DEMO_PORT: { schema: z.coerce.number().int().min(1).max(65535).default(3001), about: 'port of the demo app, on 127.0.0.1' },
-} as const satisfies Record<string, { schema: z.ZodType; about: string; fallback?: string; secret?: boolean }>;
+  DEMO: {
+    schema: flag.optional(),
+    about: 'starts the demo app on http://demo.localhost:3001',
+    fallback: 'true in development on a localhost issuer',
+  },
+  DEMO_PORT: {
+    schema: z.coerce.number().int().min(1).max(65535).default(3001),
+    about: 'port of the demo app, on 127.0.0.1',
+  },
+} as const satisfies Record<
+  string,
+  { schema: z.ZodType; about: string; fallback?: string; secret?: boolean }
+>;
 
 type Name = keyof typeof variables;
 type Values = { [K in Name]: z.output<(typeof variables)[K]['schema']> };
@@ -166,7 +239,9 @@ export function parseConfig(env: Record<string, string | undefined>): Config {
       port: values.PORT ?? defaultPort(issuer, tls !== undefined),
       tls,
     },
-    trustProxy: values.TRUST_PROXY.split(',').map((hop) => hop.trim()).filter(Boolean),
+    trustProxy: values.TRUST_PROXY.split(',')
+      .map((hop) => hop.trim())
+      .filter(Boolean),
     dataDir,
     database: databaseOf(values, dataDir),
     encryptionKey: values.ENCRYPTION_KEY ? Buffer.from(values.ENCRYPTION_KEY, 'base64url') : undefined,
@@ -220,7 +295,10 @@ function readValues(env: Record<string, string | undefined>, problems: string[])
     }
     const parsed = variable.schema.safeParse(text);
     if (parsed.success) values[name] = parsed.data;
-    else problems.push(`${name}: ${parsed.error.issues.map((issue) => issue.message).join(', ')} (${variable.about})`);
+    else
+      problems.push(
+        `${name}: ${parsed.error.issues.map((issue) => issue.message).join(', ')} (${variable.about})`,
+      );
   }
   return values as Values;
 }
@@ -248,7 +326,12 @@ function checkIssuer(issuer: string, mode: string, values: Values, problems: str
   if (mode === 'production' && url.protocol !== 'https:') {
     problems.push(`ISSUER=${issuer} must be https in production; use ISSUER=https://${url.host}`);
   }
-  if (values.ALLOW_PRIVATE_NETWORK_FETCH && url.protocol === 'https:' && !isLocalhost(url) && mode === 'production') {
+  if (
+    values.ALLOW_PRIVATE_NETWORK_FETCH &&
+    url.protocol === 'https:' &&
+    !isLocalhost(url) &&
+    mode === 'production'
+  ) {
     problems.push('ALLOW_PRIVATE_NETWORK_FETCH=true is refused on a public issuer; remove it');
   }
 }

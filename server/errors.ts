@@ -49,7 +49,11 @@ export const unsupportedMediaType = (expected: string) =>
   new AppError('unsupported_media_type', 415, `Send the body as ${expected}.`);
 
 export const crossSiteRequest = () =>
-  new AppError('cross_site_request', 403, 'This form can only be sent from its own page. Open the page again.');
+  new AppError(
+    'cross_site_request',
+    403,
+    'This form can only be sent from its own page. Open the page again.',
+  );
 
 export const csrfMismatch = () =>
   new AppError(

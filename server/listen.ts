@@ -18,9 +18,15 @@ export interface Listening extends AsyncDisposable {
 const DRAIN_MS = 20_000;
 
 /** @throws {ListenError} when the port is taken or not allowed */
-export async function listen(listener: RequestListener, { host, port, tls }: Config['listen']): Promise<Listening> {
+export async function listen(
+  listener: RequestListener,
+  { host, port, tls }: Config['listen'],
+): Promise<Listening> {
   const server: Server = tls
-    ? createTlsServer({ cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), minVersion: 'TLSv1.2' }, listener)
+    ? createTlsServer(
+        { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), minVersion: 'TLSv1.2' },
+        listener,
+      )
     : createServer(listener);
   server.headersTimeout = 10_000;
   server.requestTimeout = 30_000;
@@ -44,11 +50,16 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): List
     );
   }
   if (error.code === 'EACCES') {
-    return new ListenError(`Port ${port} needs more rights. Set PORT to one above 1023 and put a proxy in front.`, {
-      cause: error,
-    });
+    return new ListenError(
+      `Port ${port} needs more rights. Set PORT to one above 1023 and put a proxy in front.`,
+      {
+        cause: error,
+      },
+    );
   }
-  return new ListenError(`Cannot listen on ${host}:${port}: ${error.message}. Correct HOST or PORT.`, { cause: error });
+  return new ListenError(`Cannot listen on ${host}:${port}: ${error.message}. Correct HOST or PORT.`, {
+    cause: error,
+  });
 }
 
 function drain(server: Server): Promise<void> {

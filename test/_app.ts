@@ -21,7 +21,9 @@ export interface TestApp extends AsyncDisposable {
   database: TestDatabase;
   /** Every line that was logged. */
   log: string[];
-  createPerson(person?: Partial<Person> & { roles?: string[] }): Promise<Person & { id: string; subject: string }>;
+  createPerson(
+    person?: Partial<Person> & { roles?: string[] },
+  ): Promise<Person & { id: string; subject: string }>;
   createClient(client: NewClient): Promise<{ id: string; secret: string | undefined }>;
   createApi(api: NewApi): Promise<void>;
 }
@@ -46,8 +48,8 @@ const encryptionKey = Buffer.alloc(32, 1);
 export async function startTestApp({ env = {}, database: shared }: TestAppOptions = {}): Promise<TestApp> {
   const database = shared ?? (await openTestDatabase());
   // The issuer must be known before the app is built, so the socket comes first.
-  let answer: ReturnType<App['koa']['callback']> | undefined;
-  const socket = await listen((request, response) => void answer?.(request, response), {
+  const answer: { by?: ReturnType<App['koa']['callback']> } = {};
+  const socket = await listen((request, response) => void answer.by?.(request, response), {
     host: '127.0.0.1',
     port: 0,
     tls: undefined,
@@ -64,7 +66,7 @@ export async function startTestApp({ env = {}, database: shared }: TestAppOption
     }),
   );
   const app = await buildApp({ config, db: database.knex, logger, encryptionKey });
-  answer = app.koa.callback();
+  answer.by = app.koa.callback();
   const { services } = app;
   const { db, audit, accounts } = services;
   return {

@@ -27,7 +27,7 @@ const useType = (what: string, from: string) =>
 const modules: Record<string, string> = {
   'db/accounts.ts':
     'export interface AccountRow { id: string }\nexport const findAccount = 1;\nexport const insertAccount = 2;\n',
-  'server/main.ts': 'export const main = 1;\n',
+  'db/unit-of-work.ts': 'export const runInUnit = 1;\n',
   'server/app.ts': 'export const buildApp = 1;\n',
   'server/config.ts':
     'export interface Config { port: number }\nexport const MAX = 1;\nexport const config = process.env.PORT;\n',
@@ -91,6 +91,10 @@ const cases: Record<string, Case> = {
       use('findAccount', '../db/accounts.ts') +
       `import { register } from '../server/accounts/register.ts';\nimport { html } from '../server/web/html.ts';\n` +
       `import type { AccountRow } from '../db/accounts.ts';\nexport const more: [number, number, AccountRow?] = [register, html];\n`,
+  },
+  'a page opens a unit of work': {
+    at: 'portal/account/e.ts',
+    code: use('runInUnit', '../../db/unit-of-work.ts'),
   },
   'the JSON API does not write through db/': {
     at: 'server/api/a.ts',
@@ -293,6 +297,10 @@ const cases: Record<string, Case> = {
     at: 'portal/d.ts',
     code: use('env', 'node:process'),
     refused: /config\.ts only/,
+  },
+  'main.ts hands the environment over': {
+    at: 'server/main.ts',
+    code: 'export const main = (read: (env: NodeJS.ProcessEnv) => void) => read(process.env);\n',
   },
   'nothing is exported as default': {
     at: 'db/migrations/c.ts',

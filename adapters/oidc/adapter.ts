@@ -36,7 +36,10 @@ export interface AdapterDeps {
 }
 
 /** Makes the stores once, and the factory that the engine asks for an adapter of each model. */
-export function createAdapter(deps: AdapterDeps): { stores: EngineStores; factory: (name: string) => Adapter } {
+export function createAdapter(deps: AdapterDeps): {
+  stores: EngineStores;
+  factory: (name: string) => Adapter;
+} {
   const stores = {
     session: new SessionStore(deps),
     grant: new GrantStore(deps),

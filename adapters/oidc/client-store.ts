@@ -70,7 +70,9 @@ export class ClientStore implements Adapter {
   async #metadataOf(facts: StoredClient): Promise<AdapterPayload | undefined> {
     const cached = this.#metadata.get(facts.id);
     if (cached?.version === facts.metadata_version) return cached.metadata;
-    const metadata = (await readClientMetadata(connectionOf(this.#deps.db), facts.id)) as AdapterPayload | undefined;
+    const metadata = (await readClientMetadata(connectionOf(this.#deps.db), facts.id)) as
+      | AdapterPayload
+      | undefined;
     if (!metadata) return undefined;
     if (this.#metadata.size >= CACHED_CLIENTS) this.#metadata.clear();
     const complete = { ...metadata, client_id: facts.id, ...placeholderSecret(metadata) };

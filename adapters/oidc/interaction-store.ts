@@ -11,7 +11,9 @@ export class InteractionStore extends ModelStore {
   }
 
   /** An interaction in whatever state; the engine itself only sees those that are under way. */
-  async findAny(uid: string): Promise<{ state: 'live' | 'finished' | 'expired'; payload: AdapterPayload } | undefined> {
+  async findAny(
+    uid: string,
+  ): Promise<{ state: 'live' | 'finished' | 'expired'; payload: AdapterPayload } | undefined> {
     const hash = this.hash(uid);
     const row = await findModel(connectionOf(this.deps.db), this.table, hash);
     const payload = row && this.open(hash, uid, { ...row, consumed_at: null, expired: false });

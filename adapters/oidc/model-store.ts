@@ -35,7 +35,12 @@ export const modelTableOf = {
 export type ModelName = keyof typeof modelTableOf;
 
 /** Models that the engine reads with `ignoreExpiration`, so that reuse is still seen after expiry. */
-const readWhenExpired = new Set<string>(['AuthorizationCode', 'RefreshToken', 'DeviceCode', 'BackchannelAuthenticationRequest']);
+const readWhenExpired = new Set<string>([
+  'AuthorizationCode',
+  'RefreshToken',
+  'DeviceCode',
+  'BackchannelAuthenticationRequest',
+]);
 
 /** Models whose value says what it is: another form is refused without a look-up. */
 const secretKindOf: Partial<Record<ModelName, SecretKind>> = {
@@ -132,7 +137,11 @@ export class ModelStore implements Adapter {
 
   protected seal(hash: Buffer, payload: AdapterPayload): Buffer {
     const { jti, ...rest } = payload;
-    return this.deps.keyring.seal('payload', this.#place(hash), JSON.stringify(keepsId.has(this.name) ? payload : rest));
+    return this.deps.keyring.seal(
+      'payload',
+      this.#place(hash),
+      JSON.stringify(keepsId.has(this.name) ? payload : rest),
+    );
   }
 
   protected open(hash: Buffer, id: string | undefined, row: StoredModel): AdapterPayload | undefined {

@@ -42,7 +42,9 @@ export class SessionStore implements Adapter {
       keyId: this.#deps.keyring.activeKeyId,
       payload: this.#deps.keyring.seal('payload', place(uidHash), JSON.stringify({ ...rest, uid, loginTs })),
       idHash: sessionIdHash(id),
-      retire: oldId ? { idHash: sessionIdHash(oldId), afterSeconds: signedIn ? 0 : ID_OVERLAP_SECONDS } : null,
+      retire: oldId
+        ? { idHash: sessionIdHash(oldId), afterSeconds: signedIn ? 0 : ID_OVERLAP_SECONDS }
+        : null,
       changedClients: changedClients(loaded, current),
       removedClients: Object.keys(loaded).filter((clientId) => !current[clientId]),
     });

@@ -57,7 +57,13 @@ export async function signOut(deps: PortalDeps, ctx: Context): Promise<void> {
       }
     });
     const name = cookieNames(deps.config.issuer).session;
-    ctx.cookies.set(name, null, { path: '/', signed: true, httpOnly: true, sameSite: 'lax', secure: ctx.secure });
+    ctx.cookies.set(name, null, {
+      path: '/',
+      signed: true,
+      httpOnly: true,
+      sameSite: 'lax',
+      secure: ctx.secure,
+    });
   }
   ctx.redirect('/session/end/success');
   ctx.status = 303;

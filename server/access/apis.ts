@@ -44,7 +44,12 @@ export interface NewApi {
  *
  * @throws {AppError} invalid_input (422), or api_exists (409)
  */
-export async function createApi(db: Knex, audit: Audit, actor: Actor, input: NewApi): Promise<{ id: string }> {
+export async function createApi(
+  db: Knex,
+  audit: Audit,
+  actor: Actor,
+  input: NewApi,
+): Promise<{ id: string }> {
   const problems = checkInput(input);
   if (problems.length > 0) throw invalidInput(problems);
   const id = newId('api');
@@ -81,20 +86,32 @@ function checkInput({ identifier, title, scopes, ttlSeconds }: NewApi): FieldPro
   const problems: FieldProblem[] = [];
   const url = URL.parse(identifier);
   if (!url || identifier.includes('#')) {
-    problems.push({ field: 'identifier', code: 'invalid', message: 'must be an absolute URI without a fragment' });
+    problems.push({
+      field: 'identifier',
+      code: 'invalid',
+      message: 'must be an absolute URI without a fragment',
+    });
   }
   if (title.trim().length === 0) problems.push({ field: 'title', code: 'required', message: 'is required' });
   for (const { name } of scopes) {
     // RFC 6749 section 3.3: the characters of a scope token.
     if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name)) {
-      problems.push({ field: 'scopes', code: 'invalid', message: `"${name}" has characters that a scope cannot have` });
+      problems.push({
+        field: 'scopes',
+        code: 'invalid',
+        message: `"${name}" has characters that a scope cannot have`,
+      });
     }
   }
   if (new Set(scopes.map(({ name }) => name)).size < scopes.length) {
     problems.push({ field: 'scopes', code: 'invalid', message: 'one is named twice' });
   }
   if (ttlSeconds !== undefined && (ttlSeconds < 10 || ttlSeconds > MAX_JWT_SECONDS)) {
-    problems.push({ field: 'ttlSeconds', code: 'invalid', message: `must be between 10 and ${MAX_JWT_SECONDS}` });
+    problems.push({
+      field: 'ttlSeconds',
+      code: 'invalid',
+      message: `must be between 10 and ${MAX_JWT_SECONDS}`,
+    });
   }
   return problems;
 }

@@ -32,7 +32,9 @@ export async function ensureBuiltInApi(db: Knex, issuer: string): Promise<void> 
     const api = await trx('apis').where({ identifier }).first('id');
     if (!api) throw new Error('the built-in API could not be registered');
     await trx('scopes')
-      .insert(operatorScopes.map((name) => ({ api_id: api.id, name, titles: { en: name }, restricted: true })))
+      .insert(
+        operatorScopes.map((name) => ({ api_id: api.id, name, titles: { en: name }, restricted: true })),
+      )
       .onConflict(['api_id', 'name'])
       .ignore();
     await trx('role_scopes')

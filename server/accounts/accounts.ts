@@ -26,7 +26,10 @@ export interface AccountDeps {
 export interface PreparedAccount {
   id: AccountId;
   subject: string;
-  insert(db: Knex, actor: Actor): Promise<{ ok: true } | { ok: false; reason: 'identifier_taken' | 'unknown_role' }>;
+  insert(
+    db: Knex,
+    actor: Actor,
+  ): Promise<{ ok: true } | { ok: false; reason: 'identifier_taken' | 'unknown_role' }>;
 }
 
 /**
@@ -38,7 +41,8 @@ export async function prepareAccount(deps: AccountDeps, input: NewAccount): Prom
   const problems: FieldProblem[] = [];
   const name = input.name.normalize('NFC').trim();
   if (name.length === 0) problems.push({ field: 'name', code: 'required', message: 'is required' });
-  if (name.length > 200) problems.push({ field: 'name', code: 'too_long', message: 'is longer than 200 characters' });
+  if (name.length > 200)
+    problems.push({ field: 'name', code: 'too_long', message: 'is longer than 200 characters' });
   const identifier = parseIdentifier(input.identifier);
   if ('problem' in identifier) problems.push({ field: 'identifier', ...identifier.problem });
   const passwordProblem = checkPassword(input.password, deps.passwordMinLength);
@@ -53,7 +57,9 @@ export async function prepareAccount(deps: AccountDeps, input: NewAccount): Prom
     id,
     subject,
     async insert(db, actor) {
-      const known = await db('roles').whereIn('name', [...input.roles]).pluck('name');
+      const known = await db('roles')
+        .whereIn('name', [...input.roles])
+        .pluck('name');
       if (known.length < new Set(input.roles).size) return { ok: false, reason: 'unknown_role' };
       await db('accounts').insert({ id, subject, name, locale: input.locale ?? null });
       // No conflict target: the partial unique index over usernames and verified identifiers decides.
@@ -82,7 +88,12 @@ export async function prepareAccount(deps: AccountDeps, input: NewAccount): Prom
 }
 
 /** Creates an account in a transaction of its own. */
-export async function createAccount(db: Knex, deps: AccountDeps, input: NewAccount, actor: Actor = systemActor) {
+export async function createAccount(
+  db: Knex,
+  deps: AccountDeps,
+  input: NewAccount,
+  actor: Actor = systemActor,
+) {
   const account = await prepareAccount(deps, input);
   const outcome = await db.transaction((trx) => account.insert(trx, actor));
   return outcome.ok ? { ok: true as const, id: account.id, subject: account.subject } : outcome;

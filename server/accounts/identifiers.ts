@@ -24,7 +24,9 @@ const invisible = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
  */
 export function parseIdentifier(
   value: string,
-): { kind: IdentifierRow['kind']; value: string; normalised: string } | { problem: Omit<FieldProblem, 'field'> } {
+):
+  | { kind: IdentifierRow['kind']; value: string; normalised: string }
+  | { problem: Omit<FieldProblem, 'field'> } {
   const trimmed = value.trim();
   const normalised = normaliseIdentifier(value);
   if (normalised.length === 0) return { problem: { code: 'required', message: 'is required' } };

@@ -134,7 +134,8 @@ function buildMetadata(input: NewClient): Record<string, unknown> {
 function checkInput(input: NewClient): FieldProblem[] {
   const problems: FieldProblem[] = [];
   const name = input.name.trim();
-  if (name.length === 0 || name.length > 100) problems.push({ field: 'name', code: 'invalid', message: 'needs 1 to 100 characters' });
+  if (name.length === 0 || name.length > 100)
+    problems.push({ field: 'name', code: 'invalid', message: 'needs 1 to 100 characters' });
   const interactive = input.kind === 'web' || input.kind === 'spa' || input.kind === 'native';
   if (interactive && !input.redirectUris?.length) {
     problems.push({ field: 'redirectUris', code: 'required', message: 'at least one is required' });
@@ -148,9 +149,14 @@ function checkInput(input: NewClient): FieldProblem[] {
       if (problem) problems.push({ field, code: 'invalid', message: `${uri} ${problem}` });
     }
   }
-  if (input.kind === 'api' && !input.api) problems.push({ field: 'api', code: 'required', message: 'is required' });
+  if (input.kind === 'api' && !input.api)
+    problems.push({ field: 'api', code: 'required', message: 'is required' });
   if (input.requirePkce === false && (input.kind !== 'web' || input.authMethod === 'none')) {
-    problems.push({ field: 'requirePkce', code: 'invalid', message: 'only a website with a secret or key may leave PKCE out' });
+    problems.push({
+      field: 'requirePkce',
+      code: 'invalid',
+      message: 'only a website with a secret or key may leave PKCE out',
+    });
   }
   if (input.authMethod === 'private_key_jwt' && !input.jwks && !input.jwksUri) {
     problems.push({ field: 'jwks', code: 'invalid', message: 'or jwksUri is required for private_key_jwt' });

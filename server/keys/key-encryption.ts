@@ -29,13 +29,17 @@ export function loadKeyFile(dataDir: string): Buffer {
     writeFileSync(path, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-      throw new KeyError(`The key file ${path} cannot be written: ${(error as Error).message}.`, { cause: error });
+      throw new KeyError(`The key file ${path} cannot be written: ${(error as Error).message}.`, {
+        cause: error,
+      });
     }
   }
   chmodSync(path, 0o600);
   const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64url');
   if (key.length !== 32) {
-    throw new KeyError(`The key file ${path} does not hold 32 bytes in base64url. Restore it from your backup.`);
+    throw new KeyError(
+      `The key file ${path} does not hold 32 bytes in base64url. Restore it from your backup.`,
+    );
   }
   return key;
 }

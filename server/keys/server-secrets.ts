@@ -38,7 +38,9 @@ export async function loadServerSecrets(db: Knex, keyring: Keyring): Promise<Ser
   }));
   await db('server_secrets').insert(candidates).onConflict('name').ignore();
   const rows = await db('server_secrets').select('name', 'sealed');
-  const opened = new Map(rows.map(({ name, sealed }) => [name, keyring.open('server-secret', place(name), sealed)]));
+  const opened = new Map(
+    rows.map(({ name, sealed }) => [name, keyring.open('server-secret', place(name), sealed)]),
+  );
   const get = (name: string): Buffer => {
     const value = opened.get(name);
     if (!value) throw new Error(`server secret ${name} is missing`);

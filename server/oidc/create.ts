@@ -28,7 +28,11 @@ export interface EnginePages {
   /** Asks whether to sign out; `form` is the engine's hidden form. */
   signOut(ctx: KoaContextWithOIDC, form: string): Promise<void> | void;
   signedOut(ctx: KoaContextWithOIDC): Promise<void> | void;
-  problem(ctx: KoaContextWithOIDC, out: { error: string; error_description?: string }, error: Error): Promise<void> | void;
+  problem(
+    ctx: KoaContextWithOIDC,
+    out: { error: string; error_description?: string },
+    error: Error,
+  ): Promise<void> | void;
 }
 
 export interface EngineDeps {
@@ -120,6 +124,8 @@ function configurationOf(deps: EngineDeps): Configuration {
     features: featuresOf(deps),
     ttl: lifetimesOf(config),
     fetch: createFetch(config.allowPrivateNetworkFetch),
+    // Keys and sector lists are small; a client's server could answer without end.
+    fetchResponseBodyLimits: { jwks_uri: 65_536, sector_identifier_uri: 65_536 },
   } as Configuration;
 }
 
@@ -186,7 +192,8 @@ function mustRotate(ctx: KoaContextWithOIDC): boolean {
 /** FAPI 2.0 section 5.3.2.1: the audience is the issuer, as a string; anything wider could be replayed elsewhere. */
 function checkClientAssertion(ctx: KoaContextWithOIDC, claims: { aud?: unknown; exp?: unknown }): void {
   const { issuer } = ctx.oidc.provider;
-  if (claims.aud !== issuer) throw new errors.InvalidClientAuth(`aud must be the issuer as a string: ${issuer}`);
+  if (claims.aud !== issuer)
+    throw new errors.InvalidClientAuth(`aud must be the issuer as a string: ${issuer}`);
   const now = Math.floor(Date.now() / 1000);
   if (typeof claims.exp !== 'number' || claims.exp > now + MAX_ASSERTION_SECONDS) {
     throw new errors.InvalidClientAuth(`exp must be at most ${MAX_ASSERTION_SECONDS} seconds away`);

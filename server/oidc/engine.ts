@@ -31,7 +31,8 @@ const ENGINE_ERROR = 'engineError';
 export function createEngine(options: EngineOptions): Middleware {
   const { provider, db, logger } = options;
   const [run] = provider.middleware;
-  if (!run || provider.middleware.length !== 1) throw new Error('the engine is expected to be one middleware');
+  if (!run || provider.middleware.length !== 1)
+    throw new Error('the engine is expected to be one middleware');
   provider.on('server_error', (ctx: Context, error: Error) => {
     ctx.state[ENGINE_ERROR] = error;
   });
@@ -40,7 +41,10 @@ export function createEngine(options: EngineOptions): Middleware {
     const route = engineRoute(ctx.path);
     if (!route) return next();
     if (/%00|%(?![0-9a-f]{2})/i.test(ctx.querystring)) {
-      return options.answerProblem(ctx, malformedRequest('the query has a NUL character or a broken percent-encoding'));
+      return options.answerProblem(
+        ctx,
+        malformedRequest('the query has a NUL character or a broken percent-encoding'),
+      );
     }
     const unit = new UnitOfWork(db, route.transactional);
     await runInUnit(unit, async () => {
@@ -66,7 +70,10 @@ export function createEngine(options: EngineOptions): Middleware {
     if (error instanceof AppError) return options.answerProblem(ctx, error);
     logger.error({ err: error, requestId: ctx.state['requestId'], route: ctx.path }, 'engine failed');
     if (isStoreFailure(error)) return options.answerProblem(ctx, storeUnavailable(error));
-    return options.answerProblem(ctx, new AppError('server_error', 500, 'Something went wrong on our side.', { cause: error }));
+    return options.answerProblem(
+      ctx,
+      new AppError('server_error', 500, 'Something went wrong on our side.', { cause: error }),
+    );
   }
 }
 

@@ -40,7 +40,8 @@ export function createLoadExistingGrant({ db, stores, grants }: GrantDeps) {
       await stores.client.factsOf(client.clientId),
     ];
     const before = existing ? contentOf(existing) : undefined;
-    const wanted = facts && isTrusted(client, facts) ? trustedContent(ctx, before) : consentedContent(consents);
+    const wanted =
+      facts && isTrusted(client, facts) ? trustedContent(ctx, before) : consentedContent(consents);
     if (!wanted) return undefined;
 
     const { Grant } = ctx.oidc.provider;
@@ -125,7 +126,10 @@ function contentOf(payload: object): GrantContent {
 function normalise(content: GrantContent): GrantContent {
   const { rejected, ...granted } = content;
   const refused = rejected && normalisePart(rejected);
-  return { ...normalisePart(granted), ...(refused && Object.keys(refused).length > 0 ? { rejected: refused } : {}) };
+  return {
+    ...normalisePart(granted),
+    ...(refused && Object.keys(refused).length > 0 ? { rejected: refused } : {}),
+  };
 }
 
 function normalisePart({ openid, resources }: Part): Part {
@@ -171,6 +175,8 @@ function flatten({ openid, resources }: Part): string[] {
   return [
     ...split(openid?.scope).map((scope) => `scope  ${scope}`),
     ...(openid?.claims ?? []).map((claim) => `claim  ${claim}`),
-    ...Object.entries(resources ?? {}).flatMap(([api, scopes]) => split(scopes).map((scope) => `scope ${api} ${scope}`)),
+    ...Object.entries(resources ?? {}).flatMap(([api, scopes]) =>
+      split(scopes).map((scope) => `scope ${api} ${scope}`),
+    ),
   ];
 }

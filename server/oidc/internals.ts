@@ -132,7 +132,9 @@ function overrideClientSecrets(provider: Provider, stores: EngineStores): void {
 function overrideReplayDetection(provider: Provider, db: Knex): void {
   Object.assign(provider.ReplayDetection, {
     async unique(iss: string, jti: string, exp: number): Promise<boolean> {
-      const hash = createHash('sha256').update(`${Buffer.byteLength(iss)}:${iss}${jti}`).digest();
+      const hash = createHash('sha256')
+        .update(`${Buffer.byteLength(iss)}:${iss}${jti}`)
+        .digest();
       const seconds = Math.max(exp - Math.floor(Date.now() / 1000), 1);
       return rememberOnce(await writeConnectionOf(db), hash, seconds);
     },

@@ -26,7 +26,12 @@ export function createJwtAccessTokens(
   stores: EngineStores,
 ): JwtAccessTokens {
   const keySet = createLocalJWKSet({
-    keys: keys.map(({ jwk: { d, p, q, dp, dq, qi, ...open }, kid, alg }) => ({ ...open, kid, alg, use: 'sig' })),
+    keys: keys.map(({ jwk: { d, p, q, dp, dq, qi, ...open }, kid, alg }) => ({
+      ...open,
+      kid,
+      alg,
+      use: 'sig',
+    })),
   });
 
   async function verify(token: string): Promise<JWTPayload | undefined> {

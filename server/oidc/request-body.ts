@@ -11,7 +11,11 @@ const LIMIT_BYTES = 56 * 1024;
 /**
  * @throws {AppError} body_too_large (413), or malformed_body (400) for NUL characters, broken UTF-8 or percent-encoding
  */
-export async function prepareBody(ctx: Context, route: EngineRoute, jwtAccessTokens: JwtAccessTokens): Promise<void> {
+export async function prepareBody(
+  ctx: Context,
+  route: EngineRoute,
+  jwtAccessTokens: JwtAccessTokens,
+): Promise<void> {
   const body = await readBytes(ctx, LIMIT_BYTES);
   if (!ctx.is('application/x-www-form-urlencoded')) return replay(ctx, body);
   const fields = parseFields(body);
@@ -20,7 +24,9 @@ export async function prepareBody(ctx: Context, route: EngineRoute, jwtAccessTok
   const surrogate = await jwtAccessTokens.surrogate(token[0]);
   if (surrogate === token[0]) return replay(ctx, body);
   const rewritten = new URLSearchParams(
-    [...fields].flatMap(([name, values]) => values.map((value) => [name, name === 'token' ? surrogate : value])),
+    [...fields].flatMap(([name, values]) =>
+      values.map((value) => [name, name === 'token' ? surrogate : value]),
+    ),
   );
   return replay(ctx, Buffer.from(rewritten.toString()));
 }
@@ -36,7 +42,9 @@ const LONGEST_QUERY = 8000;
  */
 export async function redirectPostedRequest(ctx: Context): Promise<void> {
   const fields = parseFields(await readBytes(ctx, LIMIT_BYTES));
-  const query = new URLSearchParams([...fields].flatMap(([name, values]) => values.map((value) => [name, value]))).toString();
+  const query = new URLSearchParams(
+    [...fields].flatMap(([name, values]) => values.map((value) => [name, value])),
+  ).toString();
   if (query.length > LONGEST_QUERY) throw bodyTooLarge();
   ctx.redirect(`/auth?${query}`);
   ctx.status = 303;
@@ -47,7 +55,8 @@ export async function redirectPostedRequest(ctx: Context): Promise<void> {
 function replay(ctx: Context, body: Buffer): void {
   Object.defineProperty(ctx.req, 'readable', { value: true, configurable: true });
   Object.defineProperty(ctx.req, 'iterator', { value: () => once(body), configurable: true });
-  if (ctx.req.headers['content-length'] !== undefined) ctx.req.headers['content-length'] = String(body.length);
+  if (ctx.req.headers['content-length'] !== undefined)
+    ctx.req.headers['content-length'] = String(body.length);
 }
 
 async function* once(body: Buffer): AsyncGenerator<Buffer> {

@@ -29,4 +29,3 @@ export function createJwtCustomizer(stores: EngineStores, revocationKey: Buffer)
     jwt.payload['rev'] = handles.map((handle) => handle.toString('base64url'));
   };
 }
-

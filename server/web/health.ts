@@ -22,7 +22,9 @@ export function health(router: Router, db: Knex): void {
 
 async function findProblem(db: Knex): Promise<string | undefined> {
   try {
-    const { rows } = await db.raw<{ rows: [{ now: number }] }>('select extract(epoch from clock_timestamp()) * 1000 as now');
+    const { rows } = await db.raw<{ rows: [{ now: number }] }>(
+      'select extract(epoch from clock_timestamp()) * 1000 as now',
+    );
     const difference = Math.abs(Number(rows[0].now) - Date.now());
     return difference > MAX_CLOCK_DIFFERENCE_MS ? 'clock' : undefined;
   } catch {

@@ -19,7 +19,12 @@ export function sendProblem(ctx: Context, error: AppError): void {
 
 /** Errors of protocol endpoints speak only registered OAuth codes (RFC 6749 section 5.2). */
 export function sendOAuthError(ctx: Context, error: AppError): void {
-  const code = error.status === 503 ? 'temporarily_unavailable' : error.status >= 500 ? 'server_error' : 'invalid_request';
+  const code =
+    error.status === 503
+      ? 'temporarily_unavailable'
+      : error.status >= 500
+        ? 'server_error'
+        : 'invalid_request';
   ctx.status = error.status;
   ctx.set('Cache-Control', 'no-store');
   if (error.retryAfterSeconds !== undefined) ctx.set('Retry-After', String(error.retryAfterSeconds));

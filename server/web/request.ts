@@ -27,7 +27,7 @@ export function createRequestContext(issuer: string, trustProxy: readonly string
     const host = (trusted && header(ctx, 'x-forwarded-host')) || header(ctx, 'host');
     const protocol = (ctx.req.socket as { encrypted?: boolean }).encrypted
       ? 'https'
-      : ((trusted && header(ctx, 'x-forwarded-proto')) || 'http');
+      : (trusted && header(ctx, 'x-forwarded-proto')) || 'http';
     pin(ctx, own);
     if (!probes.has(ctx.path)) {
       if (host.toLowerCase() !== own.host) throw misdirectedRequest(host.slice(0, 100), issuer);

@@ -125,7 +125,7 @@ function execute(command: string, args: string[], cwd: string, signal?: AbortSig
 async function copyTree(root: string, to: string): Promise<void> {
   const { status, stdout, stderr } = await execute(
     'git',
-    ['ls-files', '-co', '--exclude-standard', '-z'],
+    ['-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard', '-z'],
     root,
   );
   if (status !== 0) throw new Error(`git ls-files: ${stderr}`);
