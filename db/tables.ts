@@ -211,5 +211,6 @@ declare module 'knex/types/tables.js' {
       'id' | 'occurred_at' | 'actor_id' | 'account_id' | 'client_id' | 'ip' | 'request_id' | 'detail'
     >;
     config_version: { only_row: boolean; version: string };
+    leases: { name: string; holder: string; expires_at: Date };
   }
 }

@@ -6,7 +6,6 @@
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
 import type { Knex } from 'knex';
-import type Provider from 'oidc-provider';
 import type { Logger } from 'pino';
 import { createAdapter } from '../adapters/oidc/adapter.ts';
 import { migrate } from '../db/migrate.ts';
@@ -22,15 +21,24 @@ import { ensureBuiltInApi } from './access/built-in-api.ts';
 import type { AccountDeps } from './accounts/accounts.ts';
 import { type Audit, createAudit } from './audit/audit.ts';
 import { ensurePortalClient } from './clients/portal-client.ts';
-import type { Config } from './config.ts';
+import { type Config, MAX_JWT_SECONDS } from './config.ts';
 import { createPasswordHasher } from './credentials/password-hasher.ts';
 import { AppError, notFound, storeUnavailable } from './errors.ts';
 import { createGrantRevocation } from './grants/revocation.ts';
-import { openKeyring } from './keys/keyring.ts';
+import { createExpiryJob } from './jobs/expiry.ts';
+import { watchConfig } from './jobs/config-watch.ts';
+import { type Job, startJobs } from './jobs/jobs.ts';
+import { type Keyring, openKeyring } from './keys/keyring.ts';
 import { loadServerSecrets } from './keys/server-secrets.ts';
-import { createMissingSigningKeys, loadSigningKeys, type SigningAlgorithm } from './keys/signing-keys.ts';
+import {
+  createMissingSigningKeys,
+  type KeyPlan,
+  loadSigningKeys,
+  type SigningAlgorithm,
+  tendSigningKeys,
+} from './keys/signing-keys.ts';
 import { createProvider } from './oidc/create.ts';
-import { createEngine } from './oidc/engine.ts';
+import { assembleEngine, type Engine, serveEngine } from './oidc/engine.ts';
 import { createJwtAccessTokens } from './oidc/jwt-access-tokens.ts';
 import { engineRoute } from './oidc/routes.ts';
 import { serveAssets } from './web/assets/assets.ts';
@@ -56,21 +64,33 @@ export interface Services {
   config: Config;
   audit: Audit;
   accounts: AccountDeps;
+  signingKeyPlan: KeyPlan;
 }
 
 export interface App {
   koa: Koa;
   services: Services;
-  provider: Provider;
   /** What this start made: migrations and keys. */
   made: { migrations: string[]; signingKeys: SigningAlgorithm[] };
+  /** Starts the jobs and the watch over changes of other nodes, until disposed. */
+  startBackground(): Promise<AsyncDisposable>;
 }
 
 /** Brings the database up to date and makes the services over it. */
 export async function buildServices(config: Config, db: Knex, logger: Logger): Promise<Services> {
   const audit = createAudit(logger);
   const hasher = await createPasswordHasher(config.passwords);
-  return { db, config, audit, accounts: { audit, hasher, passwordMinLength: config.passwords.minLength } };
+  return {
+    db,
+    config,
+    audit,
+    accounts: { audit, hasher, passwordMinLength: config.passwords.minLength },
+    signingKeyPlan: {
+      ...config.signingKeys,
+      // An id_token_hint whose key is gone is refused at sign-out, so a key stays for the longest session.
+      keepSeconds: Math.max(config.session.absoluteSeconds, MAX_JWT_SECONDS) + 300,
+    },
+  };
 }
 
 /**
@@ -83,7 +103,6 @@ export async function buildApp({ config, db, logger, encryptionKey }: AppDeps): 
   const keyring = await openKeyring(db, encryptionKey);
   const secrets = await loadServerSecrets(db, keyring);
   const newSigningKeys = await createMissingSigningKeys(db, keyring);
-  const signingKeys = await loadSigningKeys(db, keyring);
   await ensureBuiltInApi(db, config.issuer);
   await ensurePortalClient(db, config.issuer, config.branding.productName);
 
@@ -99,18 +118,25 @@ export async function buildApp({ config, db, logger, encryptionKey }: AppDeps): 
   });
   const makePage = createMakePage(brandingOf(config));
   const csrf = createCsrf(secrets.csrfKey);
-  const shared = { config, db, stores, csrf, makePage, audit: services.audit, provider: () => provider };
-  const journeys: JourneyDeps = { ...shared, accounts: services.accounts };
-  const provider = createProvider({
+  const shared = {
     config,
     db,
-    adapter: factory,
     stores,
-    grants,
-    secrets,
-    signingKeys,
-    pages: createEnginePages(journeys),
-  });
+    csrf,
+    makePage,
+    audit: services.audit,
+    provider: () => engine.provider,
+  };
+  const journeys: JourneyDeps = { ...shared, accounts: services.accounts };
+  const pages = createEnginePages(journeys);
+  const loadEngine = async (): Promise<Engine> => {
+    const signingKeys = await loadSigningKeys(db, keyring);
+    return assembleEngine(
+      createProvider({ config, db, adapter: factory, stores, grants, secrets, signingKeys, pages }),
+      createJwtAccessTokens(config.issuer, signingKeys, db, stores),
+    );
+  };
+  let engine = await loadEngine();
 
   const koa = new Koa({ keys: [...secrets.cookieKeys], proxy: true });
   koa.silent = true;
@@ -119,11 +145,10 @@ export async function buildApp({ config, db, logger, encryptionKey }: AppDeps): 
   koa.use(logRequests(logger));
   koa.use(createRequestContext(config.issuer, config.trustProxy));
   koa.use(
-    createEngine({
-      provider,
+    serveEngine({
+      current: () => engine,
       db,
       logger,
-      jwtAccessTokens: createJwtAccessTokens(config.issuer, signingKeys, db, stores),
       answerProblem: (ctx, error) => answerEngineProblem(makePage, ctx, error),
       answerSessionEnded: (ctx) => answerSessionEnded(journeys, ctx),
     }),
@@ -139,7 +164,31 @@ export async function buildApp({ config, db, logger, encryptionKey }: AppDeps): 
   koa.use(() => {
     throw notFound('page');
   });
-  return { koa, services, provider, made: { migrations, signingKeys: newSigningKeys } };
+  return {
+    koa,
+    services,
+    made: { migrations, signingKeys: newSigningKeys },
+    async startBackground() {
+      const background = new AsyncDisposableStack();
+      background.use(
+        await watchConfig(db, logger, async () => {
+          engine = await loadEngine();
+        }),
+      );
+      background.use(startJobs(db, logger, [createExpiryJob(db, grants, logger), keyJob(services, keyring)]));
+      return background;
+    },
+  };
+}
+
+/** Signing keys rotate by themselves. */
+function keyJob({ db, signingKeyPlan }: Services, keyring: Keyring): Job {
+  return {
+    name: 'signing-keys',
+    everySeconds: Math.max(Math.min(signingKeyPlan.cacheSeconds / 4, 60), 1),
+    leaseSeconds: 60,
+    run: async () => void (await tendSigningKeys(db, keyring, signingKeyPlan)),
+  };
 }
 
 function brandingOf({ branding }: Config): Branding {

@@ -132,6 +132,11 @@ export const variables = {
     about: 'how long others may cache the JWKS; a next key waits at least this long',
     fallback: '10m',
   },
+  SIGNING_KEY_ROTATION: {
+    schema: duration.default(7_776_000),
+    about: 'a signing key is replaced after this long',
+    fallback: '90d',
+  },
   PRODUCT_NAME: { schema: z.string().min(1).max(60).default('Gatehouse'), about: 'name shown on every page' },
   BRAND_COLOUR: {
     schema: colour.optional(),
@@ -184,7 +189,7 @@ export interface Config {
   tokens: { accessSeconds: number; refreshSeconds: number; refreshGraceSeconds: number };
   passwords: { memoryMib: number; passes: number; minLength: number };
   allowPrivateNetworkFetch: boolean;
-  signingKeyCacheSeconds: number;
+  signingKeys: { cacheSeconds: number; rotateAfterSeconds: number };
   branding: {
     productName: string;
     brandColour: string | undefined;
@@ -258,7 +263,7 @@ export function parseConfig(env: Record<string, string | undefined>): Config {
       minLength: values.PASSWORD_MIN_LENGTH,
     },
     allowPrivateNetworkFetch: values.ALLOW_PRIVATE_NETWORK_FETCH,
-    signingKeyCacheSeconds: values.SIGNING_KEY_CACHE,
+    signingKeys: { cacheSeconds: values.SIGNING_KEY_CACHE, rotateAfterSeconds: values.SIGNING_KEY_ROTATION },
     branding: {
       productName: values.PRODUCT_NAME,
       brandColour: values.BRAND_COLOUR,

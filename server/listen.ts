@@ -19,9 +19,10 @@ const DRAIN_MS = 20_000;
 
 /** @throws {ListenError} when the port is taken or not allowed */
 export async function listen(
-  listener: RequestListener,
+  answer: (...args: Parameters<RequestListener>) => void | Promise<void>,
   { host, port, tls }: Config['listen'],
 ): Promise<Listening> {
+  const listener: RequestListener = (request, response) => void answer(request, response);
   const server: Server = tls
     ? createTlsServer(
         { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), minVersion: 'TLSv1.2' },

@@ -18,10 +18,16 @@ async function start(): Promise<void> {
   if (config.database.kind === 'pglite') announceCold(process.stdout);
   const database = running.use(await openDatabase(config.database));
   const encryptionKey = config.encryptionKey ?? loadKeyFile(config.dataDir);
-  const { koa, services, made } = await buildApp({ config, db: database.knex, logger, encryptionKey });
+  const { koa, services, made, startBackground } = await buildApp({
+    config,
+    db: database.knex,
+    logger,
+    encryptionKey,
+  });
   const setupLink = await createSetupLink(database.knex, services.audit, config.issuer);
   const demo = config.demo.enabled ? await startDemo() : undefined;
   running.use(await listenAdminSocket({ services, dataDir: config.dataDir, logger }));
+  running.use(await startBackground());
   // Last in, first out: the socket drains before anything under it closes.
   running.use(await listen(koa.callback(), config.listen));
 

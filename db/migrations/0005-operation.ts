@@ -28,6 +28,7 @@ export const migration = {
       retired_at   timestamptz
     );
     create unique index signing_keys_active on signing_keys (alg) where state = 'active';
+    create unique index signing_keys_next on signing_keys (alg) where state = 'next';
 
     -- Our own one-time links and codes.
     create table one_time_secrets (
@@ -59,5 +60,12 @@ export const migration = {
       version  bigint not null default 1
     );
     insert into config_version default values;
+
+    -- Who does a background job now. No advisory locks: poolers and some PostgreSQL-compatible engines lack them.
+    create table leases (
+      name       text primary key,
+      holder     text not null,
+      expires_at timestamptz not null
+    );
   `,
 };

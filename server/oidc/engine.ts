@@ -14,10 +14,17 @@ import { engineRoute } from './routes.ts';
 import { prepareBody, redirectPostedRequest } from './request-body.ts';
 import type { JwtAccessTokens } from './jwt-access-tokens.ts';
 
-export interface EngineOptions {
+/** A provider with its keys, ready to run; another one takes its place when keys rotate. */
+export interface Engine {
   provider: Provider;
-  db: Knex;
   jwtAccessTokens: JwtAccessTokens;
+  run: Middleware;
+}
+
+export interface EngineOptions {
+  /** The engine that answers now. A request keeps the one that it began with. */
+  current(): Engine;
+  db: Knex;
   logger: Logger;
   /** Renders an error of ours where the engine would have answered: a page, or OAuth JSON. */
   answerProblem(ctx: Context, error: AppError): void;
@@ -27,15 +34,20 @@ export interface EngineOptions {
 
 const ENGINE_ERROR = 'engineError';
 
-/** Answers the engine's routes; everything else goes on to the next middleware. */
-export function createEngine(options: EngineOptions): Middleware {
-  const { provider, db, logger } = options;
+/** Makes a provider ready to run inside our own Koa application. */
+export function assembleEngine(provider: Provider, jwtAccessTokens: JwtAccessTokens): Engine {
   const [run] = provider.middleware;
   if (!run || provider.middleware.length !== 1)
     throw new Error('the engine is expected to be one middleware');
   provider.on('server_error', (ctx: Context, error: Error) => {
     ctx.state[ENGINE_ERROR] = error;
   });
+  return { provider, jwtAccessTokens, run: run as Middleware };
+}
+
+/** Answers the engine's routes; everything else goes on to the next middleware. */
+export function serveEngine(options: EngineOptions): Middleware {
+  const { db, logger } = options;
 
   return async (ctx, next) => {
     const route = engineRoute(ctx.path);
@@ -46,12 +58,13 @@ export function createEngine(options: EngineOptions): Middleware {
         malformedRequest('the query has a NUL character or a broken percent-encoding'),
       );
     }
+    const { run, jwtAccessTokens } = options.current();
     const unit = new UnitOfWork(db, route.transactional);
     await runInUnit(unit, async () => {
       try {
         if (ctx.method === 'POST' && ctx.path === '/auth') return await redirectPostedRequest(ctx);
-        if (ctx.method === 'POST') await prepareBody(ctx, route, options.jwtAccessTokens);
-        await run(ctx as never, noNext);
+        if (ctx.method === 'POST') await prepareBody(ctx, route, jwtAccessTokens);
+        await run(ctx, noNext);
         const error = ctx.state[ENGINE_ERROR] as Error | undefined;
         await unit.settle(error ? 'rollback' : 'commit');
         if (error) await answerFailure(ctx, error);
