@@ -53,6 +53,8 @@ async function openServer(options: DatabaseOptions): Promise<Database> {
       application_name: 'gatehouse',
       connectionTimeoutMillis: 3000,
       statement_timeout: 10_000,
+      // A server that is stopped answers nothing at all, not even a timeout of its own.
+      query_timeout: 12_000,
       idle_in_transaction_session_timeout: 15_000,
       keepAlive: true,
     },

@@ -18,6 +18,8 @@ export class UnitOfWork {
   #failure: unknown;
   /** Facts that parts of one request leave for each other; keys are owned by the part that sets them. */
   readonly notes = new Map<symbol, unknown>();
+  /** Version of the cached configuration, once a statement of this request has read it. */
+  configVersion: string | undefined;
 
   constructor(pool: Knex, transactional: boolean) {
     this.#pool = pool;
@@ -50,6 +52,7 @@ export class UnitOfWork {
   async settle(outcome: 'commit' | 'rollback'): Promise<void> {
     // A begin that is still under way must not be left open behind the answer.
     const transaction = await this.#opening?.catch(() => undefined);
+    this.#transaction = undefined;
     if (!transaction || transaction.isCompleted()) return;
     await (outcome === 'commit' ? transaction.commit() : transaction.rollback());
   }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 import { findClient, readClientMetadata, type StoredClient } from '../../db/clients.ts';
-import { connectionOf, currentUnit } from '../../db/unit-of-work.ts';
+import { connectionOf, currentUnit, type UnitOfWork } from '../../db/unit-of-work.ts';
 import { sameBytes } from '../../server/keys/hash.ts';
 import { isWellFormed } from '../../server/keys/identifiers.ts';
 import type { ClientFacts } from '../../server/oidc/stores.ts';
@@ -58,12 +58,17 @@ export class ClientStore implements Adapter {
   async revokeByGrantId(): Promise<void> {}
 
   async #readOnce(id: string): Promise<StoredClient | undefined> {
-    return clientsOfRequest()?.get(id) ?? this.#read(id);
+    const unit = currentUnit();
+    return (unit && clientsOf(unit).get(id)) ?? this.#read(id);
   }
 
   async #read(id: string): Promise<StoredClient | undefined> {
     const facts = await findClient(connectionOf(this.#deps.db), id);
-    if (facts) clientsOfRequest()?.set(id, facts);
+    const unit = currentUnit();
+    if (facts && unit) {
+      unit.configVersion = facts.config_version;
+      clientsOf(unit).set(id, facts);
+    }
     return facts;
   }
 
@@ -87,12 +92,10 @@ function placeholderSecret(metadata: AdapterPayload): { client_secret?: string }
   return method.startsWith('client_secret') ? { client_secret: 'kept-as-a-hash' } : {};
 }
 
-function clientsOfRequest(): Map<string, StoredClient> | undefined {
-  const notes = currentUnit()?.notes;
-  if (!notes) return undefined;
-  const known = notes.get(FACTS) as Map<string, StoredClient> | undefined;
+function clientsOf(unit: UnitOfWork): Map<string, StoredClient> {
+  const known = unit.notes.get(FACTS) as Map<string, StoredClient> | undefined;
   if (known) return known;
   const created = new Map<string, StoredClient>();
-  notes.set(FACTS, created);
+  unit.notes.set(FACTS, created);
   return created;
 }

@@ -20,6 +20,7 @@ import { createLoadExistingGrant } from './grant.ts';
 import { installOverrides } from './internals.ts';
 import { createPolicy } from './policy.ts';
 import { createResourceIndicators } from './resources.ts';
+import { LocalSigningKey } from './signing-key.ts';
 import type { EngineStores } from './stores.ts';
 import { createJwtCustomizer, extraTokenClaims } from './token-claims.ts';
 
@@ -67,7 +68,7 @@ function configurationOf(deps: EngineDeps): Configuration {
   const secure = config.issuer.startsWith('https:');
   return {
     adapter: deps.adapter,
-    jwks: { keys: deps.signingKeys.map(({ jwk, kid, alg }) => ({ ...jwk, kid, alg, use: 'sig' })) } as never,
+    jwks: { keys: deps.signingKeys.map((key) => new LocalSigningKey(key)) },
     cookies: {
       keys: [...secrets.cookieKeys],
       names: { session: names.session, interaction: names.interaction, resume: names.resume },
@@ -134,6 +135,7 @@ function featuresOf({ db, secrets, pages }: EngineDeps): Configuration['features
     devInteractions: { enabled: false },
     claimsParameter: { enabled: true },
     clientCredentials: { enabled: true },
+    externalSigningSupport: { enabled: true, ack: 'experimental-01' },
     dPoP: { enabled: true, nonceSecret: secrets.dpopNonceSecret, requireNonce: () => false },
     introspection: {
       enabled: true,

@@ -2,13 +2,14 @@
 import type { Knex } from 'knex';
 import type { Client, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
 import { errors } from 'oidc-provider';
-import { findApi } from '../../db/access.ts';
 import { findAccountBySubject } from '../../db/accounts.ts';
 import { connectionOf } from '../../db/unit-of-work.ts';
+import { createApiDirectory } from '../access/api-directory.ts';
 import { type Holder, listAllowedScopes } from '../access/apis.ts';
 import { accountOf } from './account.ts';
 
 export function createResourceIndicators(db: Knex) {
+  const apis = createApiDirectory(db);
   return {
     enabled: true,
 
@@ -29,7 +30,7 @@ export function createResourceIndicators(db: Knex) {
       client: Client,
     ): Promise<ResourceServer> => {
       const connection = connectionOf(db);
-      const api = await findApi(connection, identifier);
+      const api = await apis.find(identifier);
       if (!api) throw new errors.InvalidTarget('no API is registered under this resource indicator');
       const scopes = await listAllowedScopes(connection, api, await holderOf(ctx, db, client));
       return {

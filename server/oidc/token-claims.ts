@@ -6,6 +6,8 @@ import type { EngineStores } from './stores.ts';
 
 type Token = AccessToken | ClientCredentials;
 
+const CACHED_HANDLES = 1000;
+
 /** `extraTokenClaims`: the person's roles, where the client may see them (scope "roles"). */
 export async function extraTokenClaims(ctx: KoaContextWithOIDC, token: Token) {
   const account = accountOf(ctx);
@@ -18,14 +20,29 @@ export async function extraTokenClaims(ctx: KoaContextWithOIDC, token: Token) {
 
 /** `formats.customizers.jwt`: the handles by which this token can be refused before it expires. */
 export function createJwtCustomizer(stores: EngineStores, revocationKey: Buffer) {
+  const ofClient = rememberClientHandles(revocationKey);
   return async (_ctx: KoaContextWithOIDC, token: Token, jwt: JWTStructured): Promise<void> => {
     const { clientId } = token;
     const facts = clientId === undefined ? undefined : await stores.client.factsOf(clientId);
     if (!facts) throw new Error('a token is issued for a client that is not there');
-    const handles = [clientHandle(revocationKey, facts.id, facts.generation)];
+    const handles = [ofClient(facts.id, facts.generation)];
     if ('grantId' in token && typeof token.grantId === 'string') {
-      handles.push(grantHandle(revocationKey, token.grantId, stores.grant.generationOf(token.grantId)));
+      const generation = stores.grant.generationOf(token.grantId);
+      handles.push(grantHandle(revocationKey, token.grantId, generation).toString('base64url'));
     }
-    jwt.payload['rev'] = handles.map((handle) => handle.toString('base64url'));
+    jwt.payload['rev'] = handles;
+  };
+}
+
+/** A client's handle changes only with its generation, and a machine asks for a token often. */
+function rememberClientHandles(revocationKey: Buffer): (clientId: string, generation: number) => string {
+  const known = new Map<string, { generation: number; handle: string }>();
+  return (clientId, generation) => {
+    const cached = known.get(clientId);
+    if (cached?.generation === generation) return cached.handle;
+    const handle = clientHandle(revocationKey, clientId, generation).toString('base64url');
+    if (known.size >= CACHED_HANDLES) known.clear();
+    known.set(clientId, { generation, handle });
+    return handle;
   };
 }
