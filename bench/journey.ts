@@ -25,7 +25,8 @@ export async function follow(
     const page = await response.text();
     const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1];
     const action = /<form method="post" action="([^"]+sign-in)"/.exec(page)?.[1];
-    if (!person || !csrf || !action) throw new Error(`stuck at ${url}: ${response.status} ${page.slice(0, 300)}`);
+    if (!person || !csrf || !action)
+      throw new Error(`stuck at ${url}: ${response.status} ${page.slice(0, 300)}`);
     form = new URLSearchParams({ csrf, ...person });
     url = new URL(action, url).href;
   }

@@ -25,7 +25,12 @@ export interface Load {
 }
 
 /** HTTP/1.1 text of a form POST. */
-export function post(path: string, port: number, form: Record<string, string>, headers: Record<string, string> = {}): string {
+export function post(
+  path: string,
+  port: number,
+  form: Record<string, string>,
+  headers: Record<string, string> = {},
+): string {
   const body = new URLSearchParams(form).toString();
   const lines = Object.entries({
     Host: `localhost:${port}`,
@@ -38,7 +43,9 @@ export function post(path: string, port: number, form: Record<string, string>, h
 
 /** HTTP/1.1 text of a GET. */
 export function get(path: string, port: number, headers: Record<string, string> = {}): string {
-  const lines = Object.entries({ Host: `localhost:${port}`, ...headers }).map(([name, value]) => `${name}: ${value}`);
+  const lines = Object.entries({ Host: `localhost:${port}`, ...headers }).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
   return `GET ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`;
 }
 
@@ -110,5 +117,10 @@ function parse(buffer: Buffer): Answer | undefined {
   const contentLength = Number(/^content-length: (\d+)/im.exec(headers)?.[1] ?? 0);
   const length = head + 4 + contentLength;
   if (buffer.length < length) return undefined;
-  return { status: Number(headers.slice(9, 12)), headers, body: buffer.toString('utf8', head + 4, length), length };
+  return {
+    status: Number(headers.slice(9, 12)),
+    headers,
+    body: buffer.toString('utf8', head + 4, length),
+    length,
+  };
 }

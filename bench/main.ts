@@ -46,7 +46,12 @@ const challenge = 'ZtNPunH49FD35FWYhT5Tv8I7vRKQJ8uxMaL0_9eHjNA';
 const repeat = (target: Target, request: string, status = 200) =>
   run({ port: target.port, connections, seconds, status, next: () => request });
 
-async function ask(target: Target, path: string, form: Record<string, string>, client: 'machine' | 'website') {
+async function ask(
+  target: Target,
+  path: string,
+  form: Record<string, string>,
+  client: 'machine' | 'website',
+) {
   const response = await fetch(`http://localhost:${target.port}${path}`, {
     method: 'POST',
     headers: basic(client, target.secrets[client]),
@@ -56,7 +61,11 @@ async function ask(target: Target, path: string, form: Record<string, string>, c
   return (await response.json()) as Record<string, string>;
 }
 
-const machineForm = (api: string) => ({ grant_type: 'client_credentials', resource: api, scope: 'bench:read' });
+const machineForm = (api: string) => ({
+  grant_type: 'client_credentials',
+  resource: api,
+  scope: 'bench:read',
+});
 
 async function tokensOf(target: Target) {
   const browser = { cookies: new Map<string, string>() };
@@ -89,20 +98,29 @@ const scenarios: Record<string, Record<string, { least: number; run: Scenario; f
       least: 1,
       floor: '/jwt',
       run: (target) =>
-        repeat(target, post('/token', target.port, machineForm(resource.jwt), basic('machine', target.secrets.machine))),
+        repeat(
+          target,
+          post('/token', target.port, machineForm(resource.jwt), basic('machine', target.secrets.machine)),
+        ),
     },
     'client credentials, opaque': {
       least: 0.7,
       floor: '/opaque',
       run: (target) =>
-        repeat(target, post('/token', target.port, machineForm(resource.opaque), basic('machine', target.secrets.machine))),
+        repeat(
+          target,
+          post('/token', target.port, machineForm(resource.opaque), basic('machine', target.secrets.machine)),
+        ),
     },
     introspection: {
       least: 0.7,
       run: async (target) => {
         const { access_token = '' } = await ask(target, '/token', machineForm(resource.opaque), 'machine');
         const form = { token: access_token, token_type_hint: 'access_token' };
-        return repeat(target, post('/token/introspection', target.port, form, basic('machine', target.secrets.machine)));
+        return repeat(
+          target,
+          post('/token/introspection', target.port, form, basic('machine', target.secrets.machine)),
+        );
       },
     },
   },
@@ -119,7 +137,9 @@ const scenarios: Record<string, Record<string, { least: number; run: Scenario; f
           status: 200,
           next: () => {
             const code = codes.pop();
-            return code && post('/token', target.port, codeForm(code), basic('website', target.secrets.website));
+            return (
+              code && post('/token', target.port, codeForm(code), basic('website', target.secrets.website))
+            );
           },
         });
       },
@@ -169,8 +189,19 @@ async function collectCodes(target: Target, cookie: string): Promise<string[]> {
 async function start(name: Target['name'], port: number, ...args: string[]): Promise<Target> {
   const child = spawn(
     'taskset',
-    ['-c', String(SERVER_CORE), process.execPath, '--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'servers', `${name}.ts`), String(port), ...args],
-    { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env: { ...process.env, NODE_ENV: 'production', MODE: 'development' } },
+    [
+      '-c',
+      String(SERVER_CORE),
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      join(import.meta.dirname, 'servers', `${name}.ts`),
+      String(port),
+      ...args,
+    ],
+    {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: { ...process.env, NODE_ENV: 'production', MODE: 'development' },
+    },
   );
   const ready = await new Promise<Partial<Target>>((resolve, reject) => {
     child.once('message', (message) => resolve(message as Partial<Target>));
@@ -189,7 +220,9 @@ async function main(): Promise<void> {
     await start('stock', 4102),
     await start('floor', 4103, database.url),
   ];
-  console.log(`alg ES256, ${await describeDurability(database.url)}, ${connections} connections, server on one core`);
+  console.log(
+    `alg ES256, ${await describeDurability(database.url)}, ${connections} connections, server on one core`,
+  );
   const [gatehouse, stock, floor] = targets as [Target, Target, Target];
   for (const [title, scenario] of Object.entries(group)) {
     const medians = await compare(scenario, gatehouse, stock, floor);
@@ -204,7 +237,12 @@ async function main(): Promise<void> {
 }
 
 /** Turn by turn, so that whatever else the machine does hits all alike; the median round counts. */
-async function compare(scenario: { run: Scenario; floor?: string }, gatehouse: Target, stock: Target, floor: Target) {
+async function compare(
+  scenario: { run: Scenario; floor?: string },
+  gatehouse: Target,
+  stock: Target,
+  floor: Target,
+) {
   const samples = { gatehouse: [] as Sample[], stock: [] as Sample[], floor: [] as Sample[] };
   for (let round = 0; round <= rounds; round += 1) {
     const turn = {
@@ -216,7 +254,8 @@ async function compare(scenario: { run: Scenario; floor?: string }, gatehouse: T
     if (round === 0) continue;
     for (const [name, sample] of Object.entries(turn)) {
       if (!sample) continue;
-      if (sample.failures > 0) throw new Error(`${name}: ${sample.failures} failures: ${sample.bodies.at(-1)}`);
+      if (sample.failures > 0)
+        throw new Error(`${name}: ${sample.failures} failures: ${sample.bodies.at(-1)}`);
       samples[name as keyof typeof samples].push(sample);
     }
   }
@@ -236,7 +275,10 @@ function describe(name: string, { requestsPerSecond, p50Ms, p99Ms }: Sample): st
 /** A number that forgets is no number: tokens that were answered must live after kill -9. */
 async function proveDurability(gatehouse: Target, databaseUrl: string): Promise<void> {
   const tokens = await Promise.all(
-    Array.from({ length: 20 }, async () => (await ask(gatehouse, '/token', machineForm(resource.opaque), 'machine'))['access_token']),
+    Array.from(
+      { length: 20 },
+      async () => (await ask(gatehouse, '/token', machineForm(resource.opaque), 'machine'))['access_token'],
+    ),
   );
   gatehouse.process.kill('SIGKILL');
   await new Promise((resolve) => gatehouse.process.once('exit', resolve));

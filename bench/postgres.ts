@@ -21,8 +21,23 @@ export async function startPostgres(core: number): Promise<BenchDatabase> {
   if (asUser.length > 0) execFileSync('chown', ['postgres', folder]);
   run([...asUser, join(bin, 'initdb'), '-D', data, '-U', 'bench', '--auth=trust', '-E', 'UTF8']);
   const [command = '', ...args] = [
-    'taskset', '-c', String(core), ...asUser, join(bin, 'postgres'), '-D', data, '-k', folder,
-    '-c', `port=${PORT}`, '-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=200', '-c', 'shared_buffers=256MB',
+    'taskset',
+    '-c',
+    String(core),
+    ...asUser,
+    join(bin, 'postgres'),
+    '-D',
+    data,
+    '-k',
+    folder,
+    '-c',
+    `port=${PORT}`,
+    '-c',
+    'listen_addresses=127.0.0.1',
+    '-c',
+    'max_connections=200',
+    '-c',
+    'shared_buffers=256MB',
   ];
   const server = spawn(command, args, { stdio: 'ignore' });
   const url = `postgres://bench@127.0.0.1:${PORT}/postgres`;
@@ -48,13 +63,16 @@ export async function describeDurability(url: string): Promise<string> {
             (select relpersistence from pg_class where relname = 'access_tokens') as relpersistence`,
   );
   await client.end();
-  return Object.entries(rows[0]).map(([name, value]) => `${name} ${value}`).join(', ');
+  return Object.entries(rows[0])
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
 }
 
 function findBinaries(): string {
   const root = '/usr/lib/postgresql';
   const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined;
-  if (!version) throw new Error('PostgreSQL is not installed (Debian: apt-get install postgresql), or set DATABASE_URL');
+  if (!version)
+    throw new Error('PostgreSQL is not installed (Debian: apt-get install postgresql), or set DATABASE_URL');
   return join(root, version, 'bin');
 }
 

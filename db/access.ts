@@ -50,3 +50,28 @@ const audience = statement<{ identifier: string }>(
 export async function findAudienceOf(db: Knex, clientId: string): Promise<string | undefined> {
   return (await audience(db, [clientId]))[0]?.identifier;
 }
+
+const list = statement<StoredApi>(
+  'apis_list',
+  `select a.id, a.identifier, a.title, a.token_format, a.ttl_seconds,
+          coalesce((select json_agg(json_build_object('name', s.name, 'titles', s.titles, 'restricted', s.restricted)
+                                    order by s.name)
+                      from scopes s where s.api_id = a.id), '[]') as scopes
+   from apis a order by a.created_at, a.identifier`,
+);
+
+/** Every API with its scopes, oldest first. */
+export function listApis(db: Knex): Promise<StoredApi[]> {
+  return list(db, []);
+}
+
+const clientsOfApi = statement<{ id: string }>(
+  'apis_list_clients',
+  `select c.id from clients c left join api_clients ac on ac.client_id = c.id
+   where ac.api_id = ? or c.metadata ->> 'default_resource' = ? order by c.id`,
+);
+
+/** Clients that could not do their work without this API: its own credentials, and those that name it as their default. */
+export async function listClientsOfApi(db: Knex, api: { id: string; identifier: string }): Promise<string[]> {
+  return (await clientsOfApi(db, [api.id, api.identifier])).map(({ id }) => id);
+}

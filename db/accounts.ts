@@ -53,3 +53,16 @@ const forSignIn = statement<SignInRow>(
 export async function findForSignIn(db: Knex, normalised: string): Promise<SignInRow | undefined> {
   return (await forSignIn(db, [normalised]))[0];
 }
+
+export type ListedAccount = Pick<AccountRow, 'id' | 'subject' | 'status' | 'name' | 'created_at'> &
+  Pick<StoredAccount, 'identifiers' | 'roles'>;
+
+const list = statement<ListedAccount>(
+  'accounts_list',
+  `select ${columns}, a.created_at from accounts a order by a.created_at desc, a.id limit ?`,
+);
+
+/** Accounts, latest first; nothing of their credentials. */
+export function listAccounts(db: Knex, limit: number): Promise<ListedAccount[]> {
+  return list(db, [limit]);
+}

@@ -31,6 +31,44 @@ export async function findClient(db: Knex, id: string): Promise<StoredClient | u
   return (await find(db, [id]))[0];
 }
 
+export interface MachineTokenRow {
+  idHash: Buffer;
+  payload: Buffer;
+  keyId: number;
+  expiresInSeconds: number;
+  clientId: string;
+  secretHash: Buffer;
+  /** What the caller's cached knowledge was read at; another one makes this a no-op. */
+  metadataVersion: number;
+  configVersion: string;
+}
+
+const insertMachineToken = statement<{ client_id: string }>(
+  'client_credentials_issue',
+  `insert into client_credentials (id_hash, payload, key_id, client_id, expires_at)
+   select ?, ?, ?, c.id, now() + ?::float8 * interval '1 second' from clients c
+   where c.id = ? and c.status = 'active' and c.metadata_version = ?
+     and exists (select from client_secrets s where s.client_id = c.id and s.secret_hash = ?
+                   and (s.expires_at is null or s.expires_at > now()))
+     and (select version from config_version) = ?
+   returning client_id`,
+);
+
+/** Authenticates a client and stores its token in one statement; false when anything is not as the caller believed. */
+export async function issueMachineToken(db: Knex, row: MachineTokenRow): Promise<boolean> {
+  const rows = await insertMachineToken(db, [
+    row.idHash,
+    row.payload,
+    row.keyId,
+    row.expiresInSeconds,
+    row.clientId,
+    row.metadataVersion,
+    row.secretHash,
+    row.configVersion,
+  ]);
+  return rows.length === 1;
+}
+
 export async function readClientMetadata(db: Knex, id: string): Promise<Record<string, unknown> | undefined> {
   return (await db('clients').where({ id }).first('metadata'))?.metadata;
 }

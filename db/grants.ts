@@ -98,6 +98,15 @@ const endOfSession = statement<EndedGrant>(
    where session_uid_hash = ? and ended_at is null and not persists_logout returning id, generation`,
 );
 
+const endOfClient = statement<EndedGrant>(
+  'grants_end_of_client',
+  `update grants set ended_at = now(), end_reason = ? where client_id = ? and ended_at is null returning id, generation`,
+);
+const endOfSubject = statement<EndedGrant>(
+  'grants_end_of_subject',
+  `update grants set ended_at = now(), end_reason = ? where subject = ? and ended_at is null returning id, generation`,
+);
+
 export function endGrant(db: Knex, id: string, reason: string): Promise<EndedGrant[]> {
   return endOne(db, [reason, id]);
 }
@@ -105,6 +114,16 @@ export function endGrant(db: Knex, id: string, reason: string): Promise<EndedGra
 /** Ends what a session granted, except grants that outlive it (offline access). */
 export function endSessionGrants(db: Knex, uidHash: Buffer, reason: string): Promise<EndedGrant[]> {
   return endOfSession(db, [reason, uidHash]);
+}
+
+/** Ends every grant of a client, offline access too. */
+export function endClientGrants(db: Knex, clientId: string, reason: string): Promise<EndedGrant[]> {
+  return endOfClient(db, [reason, clientId]);
+}
+
+/** Ends every grant of a person, offline access too. */
+export function endSubjectGrants(db: Knex, subject: string, reason: string): Promise<EndedGrant[]> {
+  return endOfSubject(db, [reason, subject]);
 }
 
 const addHandles = statement<never>(

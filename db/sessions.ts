@@ -131,3 +131,13 @@ const endById = statement<{ uid_hash: Buffer }>(
 export async function endSessionById(db: Knex, idHash: Buffer, reason: string): Promise<Buffer | undefined> {
   return (await endById(db, [reason, idHash]))[0]?.uid_hash;
 }
+
+const endOfSubject = statement<never>(
+  'sessions_end_of_subject',
+  'update sessions set ended_at = now(), end_reason = ? where subject = ? and ended_at is null',
+);
+
+/** Ends every session of a person; the grants are ended by server/grants. */
+export async function endSubjectSessions(db: Knex, subject: string, reason: string): Promise<void> {
+  await endOfSubject(db, [reason, subject]);
+}

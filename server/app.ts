@@ -17,6 +17,7 @@ import { showProblem } from '../interactions/problem-page.ts';
 import { mountInteractions } from '../interactions/routes.ts';
 import { mountPortal } from '../portal/routes.ts';
 import { redirectToSignIn } from '../portal/session.ts';
+import { createApiDirectory } from './access/api-directory.ts';
 import { ensureBuiltInApi } from './access/built-in-api.ts';
 import type { AccountDeps } from './accounts/accounts.ts';
 import { type Audit, createAudit } from './audit/audit.ts';
@@ -24,12 +25,12 @@ import { ensurePortalClient } from './clients/portal-client.ts';
 import { type Config, MAX_JWT_SECONDS } from './config.ts';
 import { createPasswordHasher } from './credentials/password-hasher.ts';
 import { AppError, notFound, storeUnavailable } from './errors.ts';
-import { createGrantRevocation } from './grants/revocation.ts';
+import { createGrantRevocation, type GrantRevocation } from './grants/revocation.ts';
 import { createExpiryJob } from './jobs/expiry.ts';
 import { watchConfig } from './jobs/config-watch.ts';
 import { type Job, startJobs } from './jobs/jobs.ts';
 import { type Keyring, openKeyring } from './keys/keyring.ts';
-import { loadServerSecrets } from './keys/server-secrets.ts';
+import { loadServerSecrets, type ServerSecrets } from './keys/server-secrets.ts';
 import {
   createMissingSigningKeys,
   type KeyPlan,
@@ -40,7 +41,10 @@ import {
 import { createProvider } from './oidc/create.ts';
 import { assembleEngine, type Engine, serveEngine } from './oidc/engine.ts';
 import { createJwtAccessTokens } from './oidc/jwt-access-tokens.ts';
+import { createMachineTokens } from './oidc/machine-tokens.ts';
 import { engineRoute } from './oidc/routes.ts';
+import { LocalSigningKey } from './oidc/signing-key.ts';
+import { createClientHandles } from './oidc/token-claims.ts';
 import { serveAssets } from './web/assets/assets.ts';
 import { createCsrf } from './web/csrf.ts';
 import { health } from './web/health.ts';
@@ -64,6 +68,7 @@ export interface Services {
   config: Config;
   audit: Audit;
   accounts: AccountDeps;
+  grants: GrantRevocation;
   signingKeyPlan: KeyPlan;
 }
 
@@ -76,21 +81,40 @@ export interface App {
   startBackground(): Promise<AsyncDisposable>;
 }
 
-/** Brings the database up to date and makes the services over it. */
-export async function buildServices(config: Config, db: Knex, logger: Logger): Promise<Services> {
+/** The services, and what lies under them. */
+export interface Foundation {
+  services: Services;
+  keyring: Keyring;
+  secrets: ServerSecrets;
+  /** Names of the migrations that this call applied. */
+  migrations: string[];
+}
+
+/**
+ * Brings the database up to date, opens its keys and makes the services over it. Follows no setting of the server: the command
+ * line calls this too, perhaps with another environment than the server's.
+ *
+ * @throws {KeyError} when the encryption key is not the one that the database was made with
+ */
+export async function buildServices({ config, db, logger, encryptionKey }: AppDeps): Promise<Foundation> {
+  const migrations = await migrate(db);
+  const keyring = await openKeyring(db, encryptionKey);
+  const secrets = await loadServerSecrets(db, keyring);
   const audit = createAudit(logger);
   const hasher = await createPasswordHasher(config.passwords);
-  return {
+  const services: Services = {
     db,
     config,
     audit,
     accounts: { audit, hasher, passwordMinLength: config.passwords.minLength },
+    grants: createGrantRevocation(secrets.revocationKey),
     signingKeyPlan: {
       ...config.signingKeys,
       // An id_token_hint whose key is gone is refused at sign-out, so a key stays for the longest session.
       keepSeconds: Math.max(config.session.absoluteSeconds, MAX_JWT_SECONDS) + 300,
     },
   };
+  return { services, keyring, secrets, migrations };
 }
 
 /**
@@ -98,16 +122,14 @@ export async function buildServices(config: Config, db: Knex, logger: Logger): P
  *
  * @throws {KeyError} when the encryption key is not the one that the database was made with
  */
-export async function buildApp({ config, db, logger, encryptionKey }: AppDeps): Promise<App> {
-  const migrations = await migrate(db);
-  const keyring = await openKeyring(db, encryptionKey);
-  const secrets = await loadServerSecrets(db, keyring);
+export async function buildApp(deps: AppDeps): Promise<App> {
+  const { config, db, logger } = deps;
+  const { services, keyring, secrets, migrations } = await buildServices(deps);
+  const { grants } = services;
   const newSigningKeys = await createMissingSigningKeys(db, keyring);
   await ensureBuiltInApi(db, config.issuer);
   await ensurePortalClient(db, config.issuer, config.branding.productName);
 
-  const services = await buildServices(config, db, logger);
-  const grants = createGrantRevocation(secrets.revocationKey);
   const { stores, factory } = createAdapter({
     db,
     keyring,
@@ -129,11 +151,28 @@ export async function buildApp({ config, db, logger, encryptionKey }: AppDeps): 
   };
   const journeys: JourneyDeps = { ...shared, accounts: services.accounts };
   const pages = createEnginePages(journeys);
+  const apis = createApiDirectory(db);
+  const handles = createClientHandles(secrets.revocationKey);
   const loadEngine = async (): Promise<Engine> => {
-    const signingKeys = await loadSigningKeys(db, keyring);
+    const keys = await loadSigningKeys(db, keyring);
+    const signingKeys = keys.map((key) => new LocalSigningKey(key));
+    const key = signingKeys.find(({ alg }) => alg === 'ES256');
+    if (!key) throw new Error('there is no active ES256 key');
     return assembleEngine(
-      createProvider({ config, db, adapter: factory, stores, grants, secrets, signingKeys, pages }),
-      createJwtAccessTokens(config.issuer, signingKeys, db, stores),
+      createProvider({
+        config,
+        db,
+        adapter: factory,
+        stores,
+        grants,
+        secrets,
+        signingKeys,
+        apis,
+        handles,
+        pages,
+      }),
+      createJwtAccessTokens(config.issuer, keys, db, stores),
+      createMachineTokens({ issuer: config.issuer, db, stores, apis, handles, key }),
     );
   };
   let engine = await loadEngine();

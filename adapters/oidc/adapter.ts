@@ -14,6 +14,7 @@ import { answerToken } from './answered-token.ts';
 import { ClientStore } from './client-store.ts';
 import { GrantStore } from './grant-store.ts';
 import { InteractionStore } from './interaction-store.ts';
+import { MachineTokenStore } from './machine-token-store.ts';
 import { type ModelName, ModelStore, modelTableOf } from './model-store.ts';
 import { RefreshTokenStore } from './refresh-token-store.ts';
 import { SessionStore } from './session-store.ts';
@@ -44,6 +45,7 @@ export function createAdapter(deps: AdapterDeps): {
     session: new SessionStore(deps),
     grant: new GrantStore(deps),
     client: new ClientStore(deps),
+    clientCredentials: new MachineTokenStore(deps),
     refreshToken: new RefreshTokenStore(deps),
     interaction: new InteractionStore(deps),
     answerToken,
@@ -52,6 +54,7 @@ export function createAdapter(deps: AdapterDeps): {
     Session: stores.session,
     Grant: stores.grant,
     Client: stores.client,
+    ClientCredentials: stores.clientCredentials,
     RefreshToken: stores.refreshToken,
     Interaction: stores.interaction,
     // Its one operation, "unique", is a statement of its own (server/oidc/internals.ts).

@@ -28,6 +28,11 @@ export class ClientStore implements Adapter {
     return this.#metadataOf(facts);
   }
 
+  /** Metadata as it was last read, without a look: whoever uses it must have its version checked with what they write. */
+  cached(id: string): { version: number; metadata: AdapterPayload } | undefined {
+    return this.#metadata.get(id);
+  }
+
   /** The facts of a client, read at most once a request. */
   async factsOf(id: string): Promise<ClientFacts | undefined> {
     return this.#readOnce(id);

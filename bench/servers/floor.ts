@@ -8,18 +8,25 @@ import pg from 'pg';
 
 const [portText, databaseUrl] = process.argv.slice(2);
 const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
-await pool.query('create table if not exists bench_floor (id_hash bytea primary key, payload bytea not null, expires_at timestamptz)');
+await pool.query(
+  'create table if not exists bench_floor (id_hash bytea primary key, payload bytea not null, expires_at timestamptz)',
+);
 const { privateKey } = await generateKeyPair('ES256');
 
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.on('end', () => void answer(request.url ?? '', new URLSearchParams(Buffer.concat(chunks).toString())));
+  request.on(
+    'end',
+    () => void answer(request.url ?? '', new URLSearchParams(Buffer.concat(chunks).toString())),
+  );
 
   async function answer(path: string, _form: URLSearchParams): Promise<void> {
     const token = path === '/jwt' ? await sign() : await store();
     const body = JSON.stringify({ access_token: token, token_type: 'Bearer', expires_in: 3600 });
-    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body);
+    response
+      .writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) })
+      .end(body);
   }
 });
 

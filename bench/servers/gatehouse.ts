@@ -35,17 +35,27 @@ async function seed() {
   const { db, audit, accounts } = services;
   if (await db('clients').where({ id: 'machine' }).first()) return {};
   for (const [format, identifier] of Object.entries(resource) as ['jwt' | 'opaque', string][]) {
-    await createApi(db, audit, {}, { identifier, title: format, tokenFormat: format, scopes: [{ name: 'bench:read' }] });
+    await createApi(
+      db,
+      audit,
+      {},
+      { identifier, title: format, tokenFormat: format, scopes: [{ name: 'bench:read' }] },
+    );
   }
   const machine = await createClient(db, audit, {}, { id: 'machine', kind: 'machine', name: 'Machine' });
-  const website = await createClient(db, audit, {}, {
-    id: 'website',
-    kind: 'web',
-    name: 'Website',
-    firstParty: true,
-    redirectUris: [callback],
-    idTokenAlg: 'ES256',
-  });
+  const website = await createClient(
+    db,
+    audit,
+    {},
+    {
+      id: 'website',
+      kind: 'web',
+      name: 'Website',
+      firstParty: true,
+      redirectUris: [callback],
+      idTokenAlg: 'ES256',
+    },
+  );
   const person = { name: 'Alice', identifier: 'alice', password: 'down the rabbit hole' };
   await createAccount(db, accounts, { ...person, roles: ['user'] });
   return { secrets: { machine: machine.secret, website: website.secret }, person };

@@ -5,6 +5,8 @@ import { connectionOf, currentUnit } from '../../db/unit-of-work.ts';
 
 export interface ApiDirectory {
   find(identifier: string): Promise<StoredApi | undefined>;
+  /** An API as it was last read, with the version it was read at. */
+  cached(identifier: string): { version: string; api: StoredApi } | undefined;
 }
 
 /** Unknown identifiers are cached too, and come from clients: the cache starts over before they fill it. */
@@ -25,6 +27,10 @@ export function createApiDirectory(db: Knex): ApiDirectory {
       const cache = apis;
       if (!cache.has(identifier)) cache.set(identifier, await findApi(connectionOf(db), identifier));
       return cache.get(identifier);
+    },
+    cached(identifier) {
+      const api = apis.get(identifier);
+      return api && version !== undefined ? { version, api } : undefined;
     },
   };
 }

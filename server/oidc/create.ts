@@ -9,20 +9,20 @@ import type { AdapterFactory, Configuration, KoaContextWithOIDC } from 'oidc-pro
 import Provider, { errors } from 'oidc-provider';
 import { findAudienceOf } from '../../db/access.ts';
 import { connectionOf } from '../../db/unit-of-work.ts';
+import type { ApiDirectory } from '../access/api-directory.ts';
 import type { Config } from '../config.ts';
 import type { GrantRevocation } from '../grants/revocation.ts';
 import { keyedHash } from '../keys/hash.ts';
 import type { ServerSecrets } from '../keys/server-secrets.ts';
-import type { SigningKey } from '../keys/signing-keys.ts';
 import { createFindAccount, profileClaims } from './account.ts';
 import { cookieNames } from './cookies.ts';
 import { createLoadExistingGrant } from './grant.ts';
 import { installOverrides } from './internals.ts';
 import { createPolicy } from './policy.ts';
 import { createResourceIndicators } from './resources.ts';
-import { LocalSigningKey } from './signing-key.ts';
+import type { LocalSigningKey } from './signing-key.ts';
 import type { EngineStores } from './stores.ts';
-import { createJwtCustomizer, extraTokenClaims } from './token-claims.ts';
+import { type ClientHandles, createJwtCustomizer, extraTokenClaims } from './token-claims.ts';
 
 /** Pages that the engine asks for; interactions/ provides them. */
 export interface EnginePages {
@@ -43,7 +43,9 @@ export interface EngineDeps {
   stores: EngineStores;
   grants: GrantRevocation;
   secrets: ServerSecrets;
-  signingKeys: readonly SigningKey[];
+  signingKeys: readonly LocalSigningKey[];
+  apis: ApiDirectory;
+  handles: ClientHandles;
   pages: EnginePages;
 }
 
@@ -68,7 +70,7 @@ function configurationOf(deps: EngineDeps): Configuration {
   const secure = config.issuer.startsWith('https:');
   return {
     adapter: deps.adapter,
-    jwks: { keys: deps.signingKeys.map((key) => new LocalSigningKey(key)) },
+    jwks: { keys: deps.signingKeys },
     cookies: {
       keys: [...secrets.cookieKeys],
       names: { session: names.session, interaction: names.interaction, resume: names.resume },
@@ -113,7 +115,7 @@ function configurationOf(deps: EngineDeps): Configuration {
     loadExistingGrant: createLoadExistingGrant({ db, stores, grants }),
     interactions: { policy: createPolicy(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     extraTokenClaims,
-    formats: { customizers: { jwt: createJwtCustomizer(stores, secrets.revocationKey) } },
+    formats: { customizers: { jwt: createJwtCustomizer(stores, secrets.revocationKey, deps.handles) } },
     pairwiseIdentifier: async (_ctx, subject, client) =>
       keyedHash(secrets.pairwiseSalt, String(client.sectorIdentifier), subject).toString('base64url'),
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -130,7 +132,7 @@ function configurationOf(deps: EngineDeps): Configuration {
   } as Configuration;
 }
 
-function featuresOf({ db, secrets, pages }: EngineDeps): Configuration['features'] {
+function featuresOf({ db, secrets, pages, apis }: EngineDeps): Configuration['features'] {
   return {
     devInteractions: { enabled: false },
     claimsParameter: { enabled: true },
@@ -148,7 +150,7 @@ function featuresOf({ db, secrets, pages }: EngineDeps): Configuration['features
       },
     },
     pushedAuthorizationRequests: { enabled: true },
-    resourceIndicators: createResourceIndicators(db),
+    resourceIndicators: createResourceIndicators(db, apis),
     revocation: {
       enabled: true,
       allowedPolicy: async (_ctx, client, token) => {

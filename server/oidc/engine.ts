@@ -11,13 +11,15 @@ import { isStoreFailure } from '../../db/store-failure.ts';
 import { runInUnit, UnitOfWork } from '../../db/unit-of-work.ts';
 import { AppError, malformedRequest, storeUnavailable } from '../errors.ts';
 import { engineRoute } from './routes.ts';
-import { prepareBody, redirectPostedRequest } from './request-body.ts';
+import type { MachineTokens } from './machine-tokens.ts';
+import { readProtocolBody, redirectPostedRequest, replayBody } from './request-body.ts';
 import type { JwtAccessTokens } from './jwt-access-tokens.ts';
 
 /** A provider with its keys, ready to run; another one takes its place when keys rotate. */
 export interface Engine {
   provider: Provider;
   jwtAccessTokens: JwtAccessTokens;
+  machineTokens: MachineTokens;
   run: Middleware;
 }
 
@@ -35,14 +37,18 @@ export interface EngineOptions {
 const ENGINE_ERROR = 'engineError';
 
 /** Makes a provider ready to run inside our own Koa application. */
-export function assembleEngine(provider: Provider, jwtAccessTokens: JwtAccessTokens): Engine {
+export function assembleEngine(
+  provider: Provider,
+  jwtAccessTokens: JwtAccessTokens,
+  machineTokens: MachineTokens,
+): Engine {
   const [run] = provider.middleware;
   if (!run || provider.middleware.length !== 1)
     throw new Error('the engine is expected to be one middleware');
   provider.on('server_error', (ctx: Context, error: Error) => {
     ctx.state[ENGINE_ERROR] = error;
   });
-  return { provider, jwtAccessTokens, run: run as Middleware };
+  return { provider, jwtAccessTokens, machineTokens, run: run as Middleware };
 }
 
 /** Answers the engine's routes; everything else goes on to the next middleware. */
@@ -58,12 +64,16 @@ export function serveEngine(options: EngineOptions): Middleware {
         malformedRequest('the query has a NUL character or a broken percent-encoding'),
       );
     }
-    const { run, jwtAccessTokens } = options.current();
+    const { run, jwtAccessTokens, machineTokens } = options.current();
     const unit = new UnitOfWork(db, route.transactional);
     await runInUnit(unit, async () => {
       try {
         if (ctx.method === 'POST' && ctx.path === '/auth') return await redirectPostedRequest(ctx);
-        if (ctx.method === 'POST') await prepareBody(ctx, route, jwtAccessTokens);
+        if (ctx.method === 'POST') {
+          const body = await readProtocolBody(ctx);
+          if (ctx.path === '/token' && body.fields && (await machineTokens.answer(ctx, body.fields))) return;
+          await replayBody(ctx, body, route, jwtAccessTokens);
+        }
         await run(ctx, noNext);
         const error = ctx.state[ENGINE_ERROR] as Error | undefined;
         await unit.settle(error ? 'rollback' : 'commit');

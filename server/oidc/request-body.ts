@@ -8,21 +8,29 @@ import type { EngineRoute } from './routes.ts';
 /** The engine's own limit. */
 const LIMIT_BYTES = 56 * 1024;
 
-/**
- * @throws {AppError} body_too_large (413), or malformed_body (400) for NUL characters, broken UTF-8 or percent-encoding
- */
-export async function prepareBody(
+/** A body that was read; `fields` when it is a form. */
+export interface ProtocolBody {
+  bytes: Buffer;
+  fields: ReadonlyMap<string, readonly string[]> | undefined;
+}
+
+/** @throws {AppError} body_too_large (413), or malformed_body (400) for NUL characters, broken UTF-8 or percent-encoding */
+export async function readProtocolBody(ctx: Context): Promise<ProtocolBody> {
+  const bytes = await readBytes(ctx, LIMIT_BYTES);
+  return { bytes, fields: ctx.is('application/x-www-form-urlencoded') ? parseFields(bytes) : undefined };
+}
+
+/** Gives the body to the engine, with one of our JWTs in it replaced by what the engine can look up. */
+export async function replayBody(
   ctx: Context,
+  { bytes, fields }: ProtocolBody,
   route: EngineRoute,
   jwtAccessTokens: JwtAccessTokens,
 ): Promise<void> {
-  const body = await readBytes(ctx, LIMIT_BYTES);
-  if (!ctx.is('application/x-www-form-urlencoded')) return replay(ctx, body);
-  const fields = parseFields(body);
-  const token = fields.get('token');
-  if (!route.takesToken || token?.length !== 1 || !token[0]) return replay(ctx, body);
+  const token = fields?.get('token');
+  if (!fields || !route.takesToken || token?.length !== 1 || !token[0]) return replay(ctx, bytes);
   const surrogate = await jwtAccessTokens.surrogate(token[0]);
-  if (surrogate === token[0]) return replay(ctx, body);
+  if (surrogate === token[0]) return replay(ctx, bytes);
   const rewritten = new URLSearchParams(
     [...fields].flatMap(([name, values]) =>
       values.map((value) => [name, name === 'token' ? surrogate : value]),

@@ -4,12 +4,11 @@ import type { Client, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import { findAccountBySubject } from '../../db/accounts.ts';
 import { connectionOf } from '../../db/unit-of-work.ts';
-import { createApiDirectory } from '../access/api-directory.ts';
+import type { ApiDirectory } from '../access/api-directory.ts';
 import { type Holder, listAllowedScopes } from '../access/apis.ts';
 import { accountOf } from './account.ts';
 
-export function createResourceIndicators(db: Knex) {
-  const apis = createApiDirectory(db);
+export function createResourceIndicators(db: Knex, apis: ApiDirectory) {
   return {
     enabled: true,
 

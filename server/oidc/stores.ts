@@ -27,6 +27,14 @@ export interface ClientFacts {
   created_at: Date;
 }
 
+/** What a one-statement issue rests on. */
+export interface MachineProof {
+  clientId: string;
+  secret: string;
+  metadataVersion: number;
+  configVersion: string;
+}
+
 export interface EngineStores {
   session: {
     /** @throws {SessionEnded} when it was ended since it was loaded */
@@ -40,10 +48,24 @@ export interface EngineStores {
     generationOf(grantId: string): number;
   };
   client: {
+    /** The metadata of an active client. */
+    find(clientId: string): Promise<AdapterPayload | undefined>;
+    /** Metadata as it was last read, with its version. */
+    cached(clientId: string): { version: number; metadata: AdapterPayload } | undefined;
     /** Read at most once a request. */
     factsOf(clientId: string): Promise<ClientFacts | undefined>;
     /** Whether `secret` is one of the client's live secrets, in constant time. */
     isSecret(clientId: string, secret: string): Promise<boolean>;
+  };
+  clientCredentials: {
+    upsert(token: string, payload: AdapterPayload, expiresInSeconds: number): Promise<void>;
+    /** Authenticates and stores in one statement; false when the cached knowledge is not the present one. */
+    issue(
+      token: string,
+      payload: AdapterPayload,
+      expiresInSeconds: number,
+      proof: MachineProof,
+    ): Promise<boolean>;
   };
   refreshToken: {
     /** The value that the refresh token issued by this request must have, when it replaces another. */

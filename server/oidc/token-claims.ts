@@ -19,8 +19,7 @@ export async function extraTokenClaims(ctx: KoaContextWithOIDC, token: Token) {
 }
 
 /** `formats.customizers.jwt`: the handles by which this token can be refused before it expires. */
-export function createJwtCustomizer(stores: EngineStores, revocationKey: Buffer) {
-  const ofClient = rememberClientHandles(revocationKey);
+export function createJwtCustomizer(stores: EngineStores, revocationKey: Buffer, ofClient: ClientHandles) {
   return async (_ctx: KoaContextWithOIDC, token: Token, jwt: JWTStructured): Promise<void> => {
     const { clientId } = token;
     const facts = clientId === undefined ? undefined : await stores.client.factsOf(clientId);
@@ -34,8 +33,11 @@ export function createJwtCustomizer(stores: EngineStores, revocationKey: Buffer)
   };
 }
 
+/** Revocation handle of a client's tokens, as they carry it. */
+export type ClientHandles = (clientId: string, generation: number) => string;
+
 /** A client's handle changes only with its generation, and a machine asks for a token often. */
-function rememberClientHandles(revocationKey: Buffer): (clientId: string, generation: number) => string {
+export function createClientHandles(revocationKey: Buffer): ClientHandles {
   const known = new Map<string, { generation: number; handle: string }>();
   return (clientId, generation) => {
     const cached = known.get(clientId);

@@ -4,7 +4,7 @@
  * The issuer decides every URL and audience. The Host header and forwarded headers decide nothing: they are compared and then
  * replaced by the issuer's own, because the engine builds addresses from them.
  */
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
 import type { Context, Middleware } from 'koa';
 import { AppError, misdirectedRequest } from '../errors.ts';
@@ -19,7 +19,7 @@ export function createRequestContext(issuer: string, trustProxy: readonly string
   return async (ctx, next) => {
     const peer = unmap(ctx.req.socket.remoteAddress ?? '');
     const trusted = isTrusted(peer);
-    ctx.state['requestId'] = randomBytes(12).toString('base64url');
+    ctx.state['requestId'] = randomUUID();
     ctx.state['origin'] = issuer;
     ctx.state['ip'] = trusted ? clientAddress(header(ctx, 'x-forwarded-for'), peer, isTrusted) : peer;
     ctx.set('X-Request-Id', ctx.state['requestId'] as string);
