@@ -20,7 +20,7 @@ export async function startPostgres(core: number): Promise<BenchDatabase> {
   const asUser = process.getuid?.() === 0 ? ['runuser', '-u', 'postgres', '--'] : [];
   if (asUser.length > 0) execFileSync('chown', ['postgres', folder]);
   run([...asUser, join(bin, 'initdb'), '-D', data, '-U', 'bench', '--auth=trust', '-E', 'UTF8']);
-  const [command = '', ...args] = [
+  const [command, ...args] = [
     'taskset',
     '-c',
     String(core),
@@ -64,7 +64,7 @@ export async function describeDurability(url: string): Promise<string> {
   );
   await client.end();
   return Object.entries(rows[0])
-    .map(([name, value]) => `${name} ${value}`)
+    .map(([name, value]) => `${name} ${String(value)}`)
     .join(', ');
 }
 
