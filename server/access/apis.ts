@@ -5,12 +5,13 @@
  * issue and every refresh. Refuses: consent (server/grants) and token formats (the engine).
  */
 import type { Knex } from 'knex';
-import { listAccountScopes, listClientScopes, type StoredApi } from '../../db/access.ts';
+import { listAccountScopes, listClientScopes, listClientsOfApi, type StoredApi } from '../../db/access.ts';
 import type { Titles } from '../../db/tables.ts';
 import type { Actor, Audit } from '../audit/audit.ts';
 import { MAX_JWT_SECONDS } from '../config.ts';
-import { conflict, type FieldProblem, invalidInput } from '../errors.ts';
+import { conflict, type FieldProblem, invalidInput, notFound } from '../errors.ts';
 import { newId } from '../keys/identifiers.ts';
+import { builtInApiIdentifier } from './built-in-api.ts';
 
 /** Who a token is for: a person, a client by itself, or nobody yet (before sign-in). */
 export type Holder = { accountId: string } | { clientId: string } | undefined;
@@ -80,6 +81,39 @@ export async function createApi(
     await audit.record(trx, { kind: 'api_created', actor, detail: { identifier: input.identifier } });
   });
   return { id };
+}
+
+/**
+ * Deletes an API, its scopes and what people decided about them. Tokens for it live on until they expire, and nobody but the
+ * client they were issued to can introspect them.
+ *
+ * @throws {AppError} not_found (404), built_in (409), or api_in_use (409) naming the clients that need it
+ */
+export async function deleteApi(
+  db: Knex,
+  audit: Audit,
+  actor: Actor,
+  { identifier, issuer }: { identifier: string; issuer: string },
+): Promise<void> {
+  if (identifier === builtInApiIdentifier(issuer)) {
+    throw conflict('built_in', 'This is the API of the server itself. It stays.');
+  }
+  await db.transaction(async (trx) => {
+    const api = await trx('apis').where({ identifier }).forUpdate().first('id', 'identifier');
+    if (!api) throw notFound('API');
+    const clients = await listClientsOfApi(trx, api);
+    if (clients.length > 0) {
+      throw conflict(
+        'api_in_use',
+        `These apps need the API ${identifier}; delete them first: ${clients.join(', ')}.`,
+      );
+    }
+    // Not a foreign key, because '' stands for no API.
+    await trx('consents').where({ api_id: api.id }).delete();
+    await trx('apis').where({ id: api.id }).delete();
+    await trx('config_version').increment('version', 1);
+    await audit.record(trx, { kind: 'api_deleted', actor, detail: { identifier } });
+  });
 }
 
 function checkInput({ identifier, title, scopes, ttlSeconds }: NewApi): FieldProblem[] {

@@ -6,7 +6,7 @@ import { idHash } from '../keys/hash.ts';
 import { newSecret } from '../keys/identifiers.ts';
 
 const PURPOSE = 'setup';
-const LIFE_SECONDS = 30 * 60;
+export const SETUP_LINK_SECONDS = 30 * 60;
 
 /** Whether somebody operates this server already. */
 export async function hasOperator(db: Knex): Promise<boolean> {
@@ -23,7 +23,7 @@ export async function createSetupLink(db: Knex, audit: Audit, issuer: string): P
   if (await hasOperator(db)) return undefined;
   const key = newSecret('setupKey');
   await db.transaction(async (trx) => {
-    await replaceOneTimeSecret(trx, PURPOSE, idHash(PURPOSE, key), LIFE_SECONDS);
+    await replaceOneTimeSecret(trx, PURPOSE, idHash(PURPOSE, key), SETUP_LINK_SECONDS);
     await audit.record(trx, { kind: 'setup_link_created', actor: systemActor });
   });
   return `${issuer}/setup#k=${key}`;

@@ -10,13 +10,16 @@ import type { Logger } from 'pino';
 export type EventKind =
   | 'operator_created'
   | 'account_created'
+  | 'account_deleted'
   | 'login_succeeded'
   | 'login_failed'
   | 'consent_granted'
   | 'consent_denied'
   | 'session_ended'
   | 'client_created'
+  | 'client_deleted'
   | 'api_created'
+  | 'api_deleted'
   | 'token_reuse_detected'
   | 'setup_link_created';
 

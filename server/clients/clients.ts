@@ -1,15 +1,19 @@
 /**
  * Registered applications.
  *
- * Owns: creating a client, its secrets, and what its metadata may be. Refuses: compiled clients (the engine makes them from the
+ * Owns: creating and deleting a client, its secrets, and what its metadata may be. Refuses: compiled clients (the engine makes them from the
  * metadata) and anything a token may carry (server/access).
  */
 import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
+import { deleteClientRows } from '../../db/clients.ts';
 import type { AccountId, ClientKind, ClientRow } from '../../db/tables.ts';
+import { findUnknownRoles } from '../access/roles.ts';
 import type { Actor, Audit } from '../audit/audit.ts';
-import { type FieldProblem, invalidInput } from '../errors.ts';
+import { conflict, type FieldProblem, invalidInput, notFound } from '../errors.ts';
+import type { GrantRevocation } from '../grants/revocation.ts';
 import { newId, newSecret } from '../keys/identifiers.ts';
+import { PORTAL_CLIENT_ID } from './portal-client.ts';
 import { checkRedirectUri } from './redirect-uris.ts';
 
 export interface NewClient {
@@ -68,6 +72,7 @@ export async function createClient(
     ? newSecret('clientSecret')
     : undefined;
   await db.transaction(async (trx) => {
+    await requireRoles(trx, input.roles ?? []);
     const apiId = input.api === undefined ? undefined : await requireApi(trx, 'api', input.api);
     if (input.defaultResource !== undefined) await requireApi(trx, 'defaultResource', input.defaultResource);
     await trx('clients').insert({
@@ -87,7 +92,7 @@ export async function createClient(
     }
     if (apiId) await trx('api_clients').insert({ client_id: id, api_id: apiId });
     if (input.roles && input.roles.length > 0) {
-      await trx('client_roles').insert(input.roles.map((role) => ({ client_id: id, role })));
+      await trx('client_roles').insert([...new Set(input.roles)].map((role) => ({ client_id: id, role })));
     }
     await audit.record(trx, {
       kind: 'client_created',
@@ -97,6 +102,37 @@ export async function createClient(
     });
   });
   return { client: { id, kind: input.kind, metadata }, secret };
+}
+
+/**
+ * Deletes a client and ends every token of it, in one transaction with its audit event. Its id is never given again.
+ *
+ * @throws {AppError} not_found (404); built_in (409) for the client of this server's own pages
+ */
+export async function deleteClient(
+  db: Knex,
+  { audit, grants }: { audit: Audit; grants: GrantRevocation },
+  actor: Actor,
+  id: string,
+): Promise<void> {
+  if (id === PORTAL_CLIENT_ID) {
+    throw conflict(
+      'built_in',
+      'This app is part of the server: people sign in to its own pages with it. It stays.',
+    );
+  }
+  await db.transaction(async (trx) => {
+    const client = await trx('clients').where({ id }).forUpdate().first('id', 'kind', 'generation');
+    if (!client) throw notFound('app');
+    await grants.endClient(trx, client, 'client_deleted');
+    await deleteClientRows(trx, id);
+    await audit.record(trx, {
+      kind: 'client_deleted',
+      actor,
+      clientId: id,
+      detail: { client_kind: client.kind },
+    });
+  });
 }
 
 /** Secrets are 256 random bits, so a fast hash keeps them and does not slow the token endpoint. */
@@ -161,7 +197,53 @@ function checkInput(input: NewClient): FieldProblem[] {
   if (input.authMethod === 'private_key_jwt' && !input.jwks && !input.jwksUri) {
     problems.push({ field: 'jwks', code: 'invalid', message: 'or jwksUri is required for private_key_jwt' });
   }
+  return [...problems, ...checkCredential(input), ...checkAddresses(input)];
+}
+
+/** A machine's token needs no person, so its credential is all that stands before it (RFC 6749 section 4.4). */
+function checkCredential({ kind, authMethod, jwks, jwksUri }: NewClient): FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  if ((kind === 'machine' || kind === 'api') && authMethod === 'none') {
+    problems.push({
+      field: 'authMethod',
+      code: 'invalid',
+      message: `none is not for kind ${kind}, which must prove who it is`,
+    });
+  }
+  if (jwks && jwksUri) {
+    problems.push({ field: 'jwksUri', code: 'invalid', message: 'and jwks exclude each other' });
+  }
+  if (jwks?.keys.some((key) => 'd' in key || 'k' in key)) {
+    problems.push({
+      field: 'jwks',
+      code: 'invalid',
+      message: 'has a private or symmetric key; register public keys only',
+    });
+  }
   return problems;
+}
+
+function checkAddresses({
+  jwksUri,
+  clientUri,
+  policyUri,
+  tosUri,
+  initiateLoginUri,
+}: NewClient): FieldProblem[] {
+  return Object.entries({ jwksUri, clientUri, policyUri, tosUri, initiateLoginUri }).flatMap(
+    ([field, uri]) => {
+      if (uri === undefined) return [];
+      // The engine takes no loopback here, and a client that it cannot compile fails at every use.
+      const httpsOnly = field === 'initiateLoginUri' && !uri.startsWith('https:');
+      const problem = checkRedirectUri(uri, 'web') ?? (httpsOnly ? 'must be https' : undefined);
+      return problem ? [{ field, code: 'invalid' as const, message: `${uri} ${problem}` }] : [];
+    },
+  );
+}
+
+async function requireRoles(db: Knex, roles: readonly string[]): Promise<void> {
+  const problems = await findUnknownRoles(db, roles);
+  if (problems.length > 0) throw invalidInput(problems);
 }
 
 async function requireApi(db: Knex, field: string, identifier: string): Promise<string> {

@@ -10,13 +10,9 @@ import type Provider from 'oidc-provider';
 import { rememberOnce } from '../../db/models.ts';
 import { writeConnectionOf } from '../../db/unit-of-work.ts';
 import { newId, newSecret, type SecretKind } from '../keys/identifiers.ts';
-import type { Authorizations, EngineStores } from './stores.ts';
+import type { Authorizations, EngineStores, SessionWrite } from './stores.ts';
 
-interface Loaded {
-  authorizations: Authorizations;
-  accountId: string | undefined;
-  loginTs: number | undefined;
-}
+type Loaded = SessionWrite['loaded'];
 
 /** What a session held when it was loaded; kept under a symbol so that the engine's proxy lets it through untouched. */
 const LOADED = Symbol('as loaded');
@@ -81,7 +77,7 @@ function overrideSession(provider: Provider, stores: EngineStores): void {
         signedIn: this.accountId !== loaded.accountId || this.loginTs !== loaded.loginTs,
         payload,
         ttlSeconds,
-        loaded: loaded.authorizations,
+        loaded,
       });
       loaded.authorizations = structuredClone(this.authorizations ?? {});
       loaded.accountId = this.accountId;

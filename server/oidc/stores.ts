@@ -14,7 +14,11 @@ export interface SessionWrite {
   payload: AdapterPayload;
   ttlSeconds: number;
   /** What the session knew when it was loaded; only differences are written. */
-  loaded: Authorizations;
+  loaded: {
+    authorizations: Authorizations;
+    accountId: string | undefined;
+    loginTs: number | undefined;
+  };
 }
 
 /** Facts about a client that are never cached. */
