@@ -67,7 +67,7 @@ export function showProtocolProblem(
     developer: {
       error: out.error,
       ...(out.error_description ? { description: out.error_description } : {}),
-      docs: `/errors#${out.error}`,
+      docs: `/docs/errors#${out.error}`,
     },
     reference: page.requestId,
   });

@@ -12,6 +12,7 @@ import { migrate } from '../db/migrate.ts';
 import { isStoreFailure } from '../db/store-failure.ts';
 import { showDeadEnd } from '../interactions/dead-end.ts';
 import { createEnginePages } from '../interactions/engine-pages.ts';
+import { showErrorDocs } from '../interactions/error-docs.ts';
 import { type JourneyDeps, LostJourney } from '../interactions/journey.ts';
 import { showProblem } from '../interactions/problem-page.ts';
 import { mountInteractions } from '../interactions/routes.ts';
@@ -195,6 +196,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   koa.use(serveAssets);
   const router = new Router();
   router.get('/preferences', (ctx) => preferences(ctx as unknown as Context));
+  router.get('/docs/errors', (ctx) => showErrorDocs(makePage, ctx as unknown as Context));
   health(router, db);
   mountProtocolAliases(router);
   mountInteractions(router, journeys);

@@ -35,7 +35,11 @@ export async function listen(
   server.maxRequestsPerSocket = 0;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
-    server.listen(port, host, resolve);
+    server.listen(port, host, () => {
+      // Errors while accepting (no descriptors left, for instance) pass; without a listener they would end the process.
+      server.on('error', () => undefined);
+      resolve();
+    });
   });
   return {
     port: (server.address() as AddressInfo).port,

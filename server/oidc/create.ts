@@ -132,7 +132,7 @@ function configurationOf(deps: EngineDeps): Configuration {
   } as Configuration;
 }
 
-function featuresOf({ db, secrets, pages, apis }: EngineDeps): Configuration['features'] {
+function featuresOf({ db, stores, secrets, pages, apis }: EngineDeps): Configuration['features'] {
   return {
     devInteractions: { enabled: false },
     claimsParameter: { enabled: true },
@@ -145,6 +145,8 @@ function featuresOf({ db, secrets, pages, apis }: EngineDeps): Configuration['fe
       allowedPolicy: async (_ctx, client, token) => {
         if (client.clientAuthMethod === 'none') return false;
         if (token.clientId === client.clientId) return true;
+        // A token of a client that is gone or disabled is worth nothing.
+        if (!token.clientId || !(await stores.client.find(token.clientId))) return false;
         const audience = await findAudienceOf(connectionOf(db), client.clientId);
         return audience !== undefined && 'aud' in token && token.aud === audience;
       },
