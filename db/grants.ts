@@ -116,6 +116,17 @@ export function endSessionGrants(db: Knex, uidHash: Buffer, reason: string): Pro
   return endOfSession(db, [reason, uidHash]);
 }
 
+const endExpiredOfSession = statement<never>(
+  'grants_end_expired_of_session',
+  `update grants set ended_at = now(), end_reason = 'expired'
+   where session_uid_hash = ? and client_id = ? and ended_at is null and expires_at <= now()`,
+);
+
+/** Gives up the place of a grant whose time is over, so that its session can have another before the row is removed. */
+export async function endExpiredSessionGrant(db: Knex, uidHash: Buffer, clientId: string): Promise<void> {
+  await endExpiredOfSession(db, [uidHash, clientId]);
+}
+
 /** Ends every grant of a client, offline access too. */
 export function endClientGrants(db: Knex, clientId: string, reason: string): Promise<EndedGrant[]> {
   return endOfClient(db, [reason, clientId]);

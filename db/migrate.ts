@@ -26,16 +26,22 @@ export const migrations: readonly Migration[] = [
 ];
 
 /** Applies what is missing and returns the names that this call applied. */
-export async function migrate(db: Knex): Promise<string[]> {
-  await db.raw(
-    'create table if not exists migrations (name text primary key, applied_at timestamptz not null default now())',
-  );
+export async function migrate(db: Knex, list: readonly Migration[] = migrations): Promise<string[]> {
+  // PostgreSQL gives an error to one of two sessions that create a table at the same moment, "if not exists" or not. It gives it
+  // once the other has committed, so the second attempt finds the table.
+  await createList(db).catch(() => createList(db));
   const done = new Set(await db('migrations').pluck('name'));
   const applied: string[] = [];
-  for (const migration of migrations) {
+  for (const migration of list) {
     if (!done.has(migration.name) && (await apply(db, migration))) applied.push(migration.name);
   }
   return applied;
+}
+
+async function createList(db: Knex): Promise<void> {
+  await db.raw(
+    'create table if not exists migrations (name text primary key, applied_at timestamptz not null default now())',
+  );
 }
 
 function apply(db: Knex, { name, sql }: Migration): Promise<boolean> {

@@ -14,14 +14,14 @@ export interface StoredSession {
   uid_hash: Buffer;
   payload: Buffer;
   subject: string | null;
-  /** Seconds since the epoch at which it ends if nothing happens. */
-  exp: number;
+  /** Seconds until it ends if nothing happens, by the database's clock. */
+  seconds_left: number;
   clients: SessionClient[] | null;
 }
 
 const columns = `
   s.uid_hash, s.payload, s.subject,
-  floor(extract(epoch from least(s.idle_expires_at, s.expires_at)))::int as exp,
+  floor(extract(epoch from least(s.idle_expires_at, s.expires_at) - now()))::int as seconds_left,
   (select json_agg(json_build_object('client_id', c.client_id, 'sid', c.sid, 'grant_id', c.grant_id,
                                      'persists_logout', c.persists_logout))
      from session_clients c where c.uid_hash = s.uid_hash) as clients`;
@@ -55,24 +55,39 @@ export interface SessionSave {
   keyId: number;
   payload: Buffer;
   idHash: Buffer;
+  /** Who was signed in when the session was loaded, and since when. */
+  loadedAs: { subject: string | null; authTime: number | null };
+  /** Somebody signs in with this save. */
+  signedIn: boolean;
   retire: { idHash: Buffer; afterSeconds: number } | null;
   changedClients: readonly SessionClient[];
   removedClients: readonly string[];
 }
 
-// One statement, so that a session is never seen half saved. An ended session takes no row and gives no row back.
+// Another tab signed in since the load, and this save does not: what it says about the person is out of date.
+const stale = `not (select signed_in from loaded) and s.auth_time is distinct from (select auth_time from loaded)`;
+
+// One statement, so that a session is never seen half saved. An ended session takes no row and gives no row back, and neither
+// does one in which another person signed in since the load: the two would share it.
 const save = statement<{ uid_hash: Buffer }>(
   'sessions_save',
-  `with s as (
+  `with loaded as (
+     select ?::text as subject, to_timestamp(?::float8) as auth_time, ?::boolean as signed_in
+   ), s as (
      insert into sessions as s (uid_hash, subject, auth_time, idle_expires_at, expires_at, key_id, payload)
      values (?, ?, to_timestamp(?::float8), now() + ?::float8 * interval '1 second',
              now() + ?::float8 * interval '1 second', ?, ?)
      on conflict (uid_hash) do update set
-       subject = excluded.subject, auth_time = excluded.auth_time, idle_expires_at = excluded.idle_expires_at,
+       subject = case when ${stale} then s.subject else excluded.subject end,
+       auth_time = case when ${stale} then s.auth_time else excluded.auth_time end,
+       idle_expires_at = excluded.idle_expires_at,
        -- The absolute end moves only when the person signs in again.
-       expires_at = case when s.auth_time is distinct from excluded.auth_time then excluded.expires_at else s.expires_at end,
-       key_id = excluded.key_id, payload = excluded.payload
-     where s.ended_at is null
+       expires_at = case when ${stale} or s.auth_time is not distinct from excluded.auth_time
+                         then s.expires_at else excluded.expires_at end,
+       key_id = case when ${stale} then s.key_id else excluded.key_id end,
+       payload = case when ${stale} then s.payload else excluded.payload end
+     where s.ended_at is null and (s.subject is null or excluded.subject is null
+       or s.subject in (excluded.subject, (select subject from loaded)))
      returning s.uid_hash
    ), ids as (
      insert into session_ids (id_hash, uid_hash) select ?, uid_hash from s on conflict (id_hash) do nothing
@@ -97,9 +112,12 @@ const save = statement<{ uid_hash: Buffer }>(
    select uid_hash from s`,
 );
 
-/** Saves a session; false when it was ended meanwhile, and then nothing was written. */
+/** Saves a session; false when it was ended or taken by another person meanwhile, and then nothing was written. */
 export async function saveSession(db: Knex, input: SessionSave): Promise<boolean> {
   const rows = await save(db, [
+    input.loadedAs.subject,
+    input.loadedAs.authTime,
+    input.signedIn,
     input.uidHash,
     input.subject,
     input.authTime,

@@ -15,6 +15,7 @@ export class UnitOfWork {
   readonly #transactional: boolean;
   #opening: Promise<Knex.Transaction> | undefined;
   #transaction: Knex.Transaction | undefined;
+  #settled = false;
   #failure: unknown;
   /** Facts that parts of one request leave for each other; keys are owned by the part that sets them. */
   readonly notes = new Map<symbol, unknown>();
@@ -31,12 +32,24 @@ export class UnitOfWork {
     return this.#transaction ?? this.#pool;
   }
 
-  /** The connection for a conditional write; opens the transaction. */
+  /**
+   * The connection for a conditional write; opens the transaction.
+   *
+   * @throws {Error} when the unit was settled
+   */
   async write(): Promise<Knex> {
     if (!this.#transactional) return this.#pool;
+    this.#refuseWhenSettled();
     this.#opening ??= this.#pool.transaction();
-    this.#transaction = await this.#opening;
-    return this.#transaction;
+    const transaction = await this.#opening;
+    this.#refuseWhenSettled();
+    this.#transaction = transaction;
+    return transaction;
+  }
+
+  /** Its outcome is known, and a transaction that opened now would never be ended. */
+  #refuseWhenSettled(): void {
+    if (this.#settled) throw new Error('the unit of work is over');
   }
 
   /** What the store failed with; once set, the request is answered 503 and rolled back. */
@@ -50,6 +63,7 @@ export class UnitOfWork {
 
   /** Ends the transaction, if one was opened. */
   async settle(outcome: 'commit' | 'rollback'): Promise<void> {
+    this.#settled = true;
     // A begin that is still under way must not be left open behind the answer.
     const transaction = await this.#opening?.catch(() => undefined);
     this.#transaction = undefined;

@@ -49,8 +49,11 @@ async function start(): Promise<void> {
 
   /** Loaded only when it runs: a production install has neither the demo nor what it depends on. */
   async function startDemo() {
-    const { runDemo } = await import('../examples/demo-app/run.ts');
-    return running.use(await runDemo({ services, config, logger }));
+    const demo = await import('../examples/demo-app/run.ts').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+      logger.warn('the demo app is not installed here; set DEMO=false');
+    });
+    return demo && running.use(await demo.runDemo({ services, config, logger }));
   }
 }
 

@@ -68,6 +68,8 @@ export class ClientStore implements Adapter {
   }
 
   async #read(id: string): Promise<StoredClient | undefined> {
+    // A client sends its own id (RFC 6749 section 2.3.1), and a text column refuses the NUL character with an error.
+    if (id.includes('\0')) return undefined;
     const facts = await findClient(connectionOf(this.#deps.db), id);
     const unit = currentUnit();
     if (facts && unit) {

@@ -27,7 +27,7 @@ export class SessionStore implements Adapter {
     this.#deps = deps;
   }
 
-  /** @throws {SessionEnded} when it was ended since it was loaded */
+  /** @throws {SessionEnded} when it was ended, or another person signed in, since it was loaded */
   async save({ id, oldId, signedIn, payload, ttlSeconds, loaded }: SessionWrite): Promise<void> {
     const { uid, accountId, loginTs, authorizations, jti, exp, ...rest } = payload;
     if (!uid) throw new Error('a session without a uid cannot be saved');
@@ -42,11 +42,13 @@ export class SessionStore implements Adapter {
       keyId: this.#deps.keyring.activeKeyId,
       payload: this.#deps.keyring.seal('payload', place(uidHash), JSON.stringify({ ...rest, uid, loginTs })),
       idHash: sessionIdHash(id),
+      loadedAs: { subject: loaded.accountId ?? null, authTime: loaded.loginTs ?? null },
+      signedIn,
       retire: oldId
         ? { idHash: sessionIdHash(oldId), afterSeconds: signedIn ? 0 : ID_OVERLAP_SECONDS }
         : null,
-      changedClients: changedClients(loaded, current),
-      removedClients: Object.keys(loaded).filter((clientId) => !current[clientId]),
+      changedClients: changedClients(loaded.authorizations, current),
+      removedClients: Object.keys(loaded.authorizations).filter((clientId) => !current[clientId]),
     });
     if (!saved) throw new SessionEnded('the session was ended while a request was using it');
   }
@@ -81,7 +83,8 @@ export class SessionStore implements Adapter {
     const sealed = this.#deps.keyring.open('payload', place(row.uid_hash), row.payload);
     const payload = JSON.parse(sealed.toString()) as AdapterPayload;
     if (row.subject) payload.accountId = row.subject;
-    payload.exp = row.exp;
+    // The engine compares it with the node's clock; how much time is left is for the database's to say.
+    payload.exp = Math.floor(Date.now() / 1000) + row.seconds_left;
     if (row.clients) payload.authorizations = authorizationsOf(row.clients);
     return payload;
   }

@@ -19,11 +19,17 @@ export class KeyError extends Error {
 /**
  * Reads the key file of a data folder, making it (0600) when there is none.
  *
- * @throws {KeyError} when the file is there but holds no key
+ * @throws {KeyError} when the folder or the file cannot be used, or the file is there but holds no key
  */
 export function loadKeyFile(dataDir: string): Buffer {
   const path = join(dataDir, 'encryption.key');
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new KeyError(`The key file ${path} cannot be written: ${(error as Error).message}.`, {
+      cause: error,
+    });
+  }
   try {
     // 'wx': two processes that start at once must not each keep a key of their own.
     writeFileSync(path, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });

@@ -45,7 +45,12 @@ function mask({ status, headers, body }: Answer) {
     body: { ...body, access_token: token === 'undefined' ? undefined : isJwt ? 'jwt' : token.slice(0, 4) },
     keys: Object.keys(body).sort(),
     ...(isJwt
-      ? { header: decodeProtectedHeader(token), claims, life: Number(exp) - Number(iat), hasId: typeof jti === 'string' }
+      ? {
+          header: decodeProtectedHeader(token),
+          claims,
+          life: Number(exp) - Number(iat),
+          hasId: typeof jti === 'string',
+        }
       : {}),
   };
 }
@@ -73,7 +78,11 @@ async function setUp() {
   );
   const plain = await app.createClient({ kind: 'machine', name: 'Plain', defaultResource: jwtApi });
   const admin = await app.createClient({ kind: 'machine', name: 'Admin', roles: ['admin'] });
-  const website = await app.createClient({ kind: 'web', name: 'Website', redirectUris: ['https://a.test/cb'] });
+  const website = await app.createClient({
+    kind: 'web',
+    name: 'Website',
+    redirectUris: ['https://a.test/cb'],
+  });
   return { app, plain, admin, website };
 }
 
@@ -120,7 +129,8 @@ test('a disabled client, a retired secret and a changed API count at once', asyn
   const { app, plain } = await setUp();
   await using _ = app;
   const { db } = app;
-  const request = () => ask(app, basic(plain.id, String(plain.secret)), { resource: opaqueApi, scope: 'read' });
+  const request = () =>
+    ask(app, basic(plain.id, String(plain.secret)), { resource: opaqueApi, scope: 'read' });
   t.is((await request()).status, 200);
   t.is((await request()).status, 200);
 
@@ -130,11 +140,15 @@ test('a disabled client, a retired secret and a changed API count at once', asyn
   t.is((await request()).status, 200);
 
   const api = await db('apis').where({ identifier: opaqueApi }).first('id');
-  await db('scopes').where({ api_id: String(api?.id), name: 'read' }).update({ restricted: true });
+  await db('scopes')
+    .where({ api_id: String(api?.id), name: 'read' })
+    .update({ restricted: true });
   await db('config_version').increment('version', 1);
   t.is((await request()).body['scope'], undefined);
 
-  await db('client_secrets').where({ client_id: plain.id }).update({ expires_at: new Date(Date.now() - 1000) });
+  await db('client_secrets')
+    .where({ client_id: plain.id })
+    .update({ expires_at: new Date(Date.now() - 1000) });
   t.is((await request()).status, 401);
 });
 
