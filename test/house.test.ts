@@ -68,7 +68,7 @@ test('test files mirror the folders they test, and helpers start with an undersc
   const misplaced = code
     .filter((file) => file.endsWith('.test.ts'))
     .map((file) => dirname(file).split('/').slice(1))
-    .filter((path) => path.length > 0 && !['flows', 'mutants'].includes(path[0] ?? ''))
+    .filter((path) => path.length > 0 && !['flows', 'mutants', 'shots'].includes(path[0] ?? ''))
     .map((path) => path.join('/'))
     // test/web and test/server/web both say clearly what they test.
     .filter((path) => ![path, `server/${path}`].some((tested) => has(tested)));
@@ -77,7 +77,7 @@ test('test files mirror the folders they test, and helpers start with an undersc
     [],
     'test/<folder>/x.test.ts tests <folder>/ or server/<folder>/; a whole protocol is tested under test/flows/.',
   );
-  const helpers = code.filter((file) => !file.endsWith('.test.ts') && !file.startsWith('test/mutants/'));
+  const helpers = code.filter((file) => !file.endsWith('.test.ts') && !/^test\/(mutants|shots)\//.test(file));
   const unmarked = helpers.filter((file) => !file.split('/').some((part) => part.startsWith('_')));
   t.deepEqual(unmarked, [], 'A helper starts with _, so that nobody takes it for a test: test/_app.ts.');
 });

@@ -41,7 +41,7 @@ export interface MachineProof {
 
 export interface EngineStores {
   session: {
-    /** @throws {SessionEnded} when it was ended since it was loaded */
+    /** @throws {SessionEnded} when it was ended, or another person signed in, since it was loaded */
     save(write: SessionWrite): Promise<void>;
   };
   grant: {
