@@ -26,7 +26,8 @@ export function addFlags(command: Command, schema: z.ZodType, names: FlagNames):
       member === 'password' ? passwordOption(flags, description) : new Option(flags, description);
     option.makeOptionMandatory(required.includes(member));
     if (shape.default !== undefined) option.default(undefined, [shape.default].flat().join(', ') || 'none');
-    if (shape.enum) option.choices([...shape.enum]);
+    if (member === 'logo') option.argParser(readBase64File);
+    else if (shape.enum) option.choices([...shape.enum]);
     else if (shape.type === 'array')
       option.argParser((value, before: string[] | undefined) => [...(before ?? []), value]);
     else if (shape.type === 'integer') option.argParser(parseWhole);
@@ -69,6 +70,14 @@ export function passwordOption(flags: string, description = 'password'): Option 
 function parseWhole(value: string): number {
   if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('Use a whole number.');
   return Number(value);
+}
+
+function readBase64File(path: string): string {
+  try {
+    return readFileSync(path).toString('base64');
+  } catch (error) {
+    throw new InvalidArgumentError(`It cannot be read: ${(error as Error).message}`);
+  }
 }
 
 function readJsonFile(path: string): unknown {

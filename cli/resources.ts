@@ -31,6 +31,7 @@ export function addApps(program: Command, output: Output): void {
       policyUri: '--privacy-policy <uri>',
       tosUri: '--terms <uri>',
       initiateLoginUri: '--login-uri <uri>',
+      logo: '--logo <file>',
     },
     human: ({ id, kind, name, authMethod, redirectUris, secret }) =>
       facts({

@@ -11,6 +11,7 @@ export interface StoredClient {
   status: 'active' | 'disabled';
   generation: number;
   metadata_version: number;
+  logo_hash: string | null;
   created_at: Date;
   secrets: { id: string; hash: string }[] | null;
   /** Read along with the client, so that what is cached under it is never stale. */
@@ -19,7 +20,7 @@ export interface StoredClient {
 
 const find = statement<StoredClient>(
   'clients_find',
-  `select id, kind, first_party, status, generation, metadata_version, created_at,
+  `select id, kind, first_party, status, generation, metadata_version, logo_hash, created_at,
           (select version from config_version) as config_version,
           (select json_agg(json_build_object('id', s.id, 'hash', encode(s.secret_hash, 'hex')))
              from client_secrets s
@@ -67,6 +68,12 @@ export async function issueMachineToken(db: Knex, row: MachineTokenRow): Promise
     row.configVersion,
   ]);
   return rows.length === 1;
+}
+
+export type ClientLogo = Pick<ClientRow, 'logo' | 'logo_type' | 'logo_hash'>;
+
+export function findClientLogo(db: Knex, id: string): Promise<ClientLogo | undefined> {
+  return db('clients').where({ id }).first('logo', 'logo_type', 'logo_hash');
 }
 
 export async function readClientMetadata(db: Knex, id: string): Promise<Record<string, unknown> | undefined> {

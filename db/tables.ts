@@ -51,6 +51,9 @@ export interface ClientRow {
   metadata_version: number;
   generation: number;
   status: 'active' | 'disabled';
+  logo: Buffer | null;
+  logo_type: string | null;
+  logo_hash: string | null;
   created_at: Date;
 }
 
@@ -181,7 +184,15 @@ declare module 'knex/types/tables.js' {
     account_roles: { account_id: AccountId; role: string; granted_at?: Date };
     clients: Table<
       ClientRow,
-      'owner_id' | 'first_party' | 'metadata_version' | 'generation' | 'status' | 'created_at'
+      | 'owner_id'
+      | 'first_party'
+      | 'metadata_version'
+      | 'generation'
+      | 'status'
+      | 'logo'
+      | 'logo_type'
+      | 'logo_hash'
+      | 'created_at'
     >;
     client_members: { client_id: ClientId; account_id: AccountId; added_at?: Date };
     client_secrets: Table<ClientSecretRow, 'created_at' | 'last_used_at' | 'expires_at'>;

@@ -1,7 +1,6 @@
 /** Page C: with which account to go on (`prompt=select_account`). */
 import type { Context } from 'koa';
 import { findAccountBySubject } from '../db/accounts.ts';
-import { PORTAL_CLIENT_ID } from '../server/clients/portal-client.ts';
 import { sendPage } from '../server/web/page.ts';
 import { chooseAccountView } from './choose-account.view.ts';
 import {
@@ -12,6 +11,7 @@ import {
   type JourneyDeps,
   journeyPage,
   readStep,
+  shownClient,
 } from './journey.ts';
 
 export async function showChooseAccount(deps: JourneyDeps, ctx: Context, journey: Journey): Promise<void> {
@@ -21,9 +21,7 @@ export async function showChooseAccount(deps: JourneyDeps, ctx: Context, journey
   const view = chooseAccountView(journeyPage(deps, ctx, journey), {
     action: `/interaction/${journey.uid}/account`,
     csrf: deps.csrf.token(csrfBinding(journey)),
-    ...(client.clientId === PORTAL_CLIENT_ID
-      ? {}
-      : { client: { name: client.clientName ?? client.clientId } }),
+    ...(await shownClient(deps, client)),
     accounts: account
       ? [{ name: account.name, identifier: account.identifiers[0]?.value ?? '', subject: account.subject }]
       : [],

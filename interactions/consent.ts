@@ -6,7 +6,9 @@ import { findAccountBySubject, type StoredAccount } from '../db/accounts.ts';
 import { listConsents } from '../db/consents.ts';
 import { listAllowedScopes } from '../server/access/apis.ts';
 import { type Asked, recordDecisions, requiredScopes } from '../server/grants/consents.ts';
+import { clientLogoPath } from '../server/clients/logos.ts';
 import { isTrusted } from '../server/oidc/clients.ts';
+import type { ClientFacts } from '../server/oidc/stores.ts';
 import type { Locale } from '../server/web/i18n/i18n.ts';
 import { type PageContext, sendPage } from '../server/web/page.ts';
 import { type ConsentProps, type ConsentScope, consentView } from './consent.view.ts';
@@ -35,7 +37,7 @@ export async function showConsent(deps: JourneyDeps, ctx: Context, journey: Jour
     action: `${base}/consent`,
     csrf: deps.csrf.token(csrfBinding(journey)),
     switchAccount: `${base}/switch-account`,
-    client: presentClient(client, journey, facts?.created_at ?? new Date(0), facts?.first_party ?? false),
+    client: presentClient(client, journey, facts),
     account: { name: account.name, identifier: account.identifiers[0]?.value ?? '' },
     groups: groupsOf(page, asked, account),
     already: await alreadyAllowed(deps, page, account, client, asked),
@@ -197,16 +199,17 @@ function apiTitle(api: StoredApi, scope: string, locale: Locale): string {
 function presentClient(
   client: Client,
   journey: Journey,
-  registeredAt: Date,
-  firstParty: boolean,
+  facts: ClientFacts | undefined,
 ): ConsentProps['client'] {
+  const logoUrl = clientLogoPath(client.clientId, facts?.logo_hash ?? null);
   const redirect = URL.parse(String(journey.params['redirect_uri']));
   return {
     name: client.clientName ?? client.clientId,
-    registeredAt: new Date(registeredAt),
+    registeredAt: new Date(facts?.created_at ?? 0),
     returnHost: redirect?.host || String(redirect?.protocol ?? ''),
     native: client.applicationType === 'native',
-    firstParty,
+    firstParty: facts?.first_party ?? false,
+    ...(logoUrl ? { logoUrl } : {}),
     ...(client.clientUri ? { homepage: client.clientUri } : {}),
     ...(client.tosUri ? { terms: client.tosUri } : {}),
     ...(client.policyUri ? { privacy: client.policyUri } : {}),

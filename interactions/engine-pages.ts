@@ -2,12 +2,11 @@
 import type { Context } from 'koa';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { errors } from 'oidc-provider';
-import { PORTAL_CLIENT_ID } from '../server/clients/portal-client.ts';
 import type { EnginePages } from '../server/oidc/create.ts';
 import type { MessageKey } from '../server/web/i18n/i18n.ts';
 import { sendPage } from '../server/web/page.ts';
 import { showDeadEnd } from './dead-end.ts';
-import type { JourneyDeps } from './journey.ts';
+import { type JourneyDeps, shownClient } from './journey.ts';
 import { problemView } from './problem.view.ts';
 import { signOutView } from './sign-out.view.ts';
 import { signedOutView } from './signed-out.view.ts';
@@ -20,25 +19,16 @@ export function createEnginePages(deps: JourneyDeps): EnginePages {
         action: ctx.oidc.urlFor('end_session_confirm'),
         xsrf: String((session?.state as { secret?: string } | undefined)?.secret),
         automatic: await isOwnHint(ctx),
-        ...(client && client.clientId !== PORTAL_CLIENT_ID
-          ? { client: { name: client.clientName ?? client.clientId } }
-          : {}),
+        ...(await shownClient(deps, client)),
       });
       sendPage(ctx as never, view, { status: 200, kind: 'interaction' });
     },
 
-    signedOut(ctx) {
+    async signedOut(ctx) {
       const { client } = ctx.oidc;
       const view = signedOutView(deps.makePage(ctx as never), {
         signIn: '/account',
-        ...(client && client.clientId !== PORTAL_CLIENT_ID
-          ? {
-              client: {
-                name: client.clientName ?? client.clientId,
-                ...(client.clientUri ? { href: client.clientUri } : {}),
-              },
-            }
-          : {}),
+        ...(await shownClient(deps, client)),
       });
       sendPage(ctx as never, view, { status: 200, kind: 'interaction' });
     },

@@ -17,10 +17,13 @@ const [introduction, ...sections] = parse(
 ) as [Section, ...Section[]];
 
 function parse(text: string): Section[] {
-  return text.split(/^#+ /m).slice(1).map((part) => {
-    const [title = '', ...rest] = part.trim().split('\n\n');
-    return { title, paragraphs: rest.map((paragraph) => paragraph.replaceAll('\n', ' ')) };
-  });
+  return text
+    .split(/^#+ /m)
+    .slice(1)
+    .map((part) => {
+      const [title = '', ...rest] = part.trim().split('\n\n');
+      return { title, paragraphs: rest.map((paragraph) => paragraph.replaceAll('\n', ' ')) };
+    });
 }
 
 /** GET /docs/errors */

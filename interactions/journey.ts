@@ -9,10 +9,12 @@
 import type { Context } from 'koa';
 import type { Knex } from 'knex';
 import type Provider from 'oidc-provider';
-import type { Interaction } from 'oidc-provider';
+import type { Client, Interaction } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Actor, Audit } from '../server/audit/audit.ts';
 import type { AccountDeps } from '../server/accounts/accounts.ts';
+import { clientLogoPath } from '../server/clients/logos.ts';
+import { PORTAL_CLIENT_ID } from '../server/clients/portal-client.ts';
 import type { Config } from '../server/config.ts';
 import type { EngineStores } from '../server/oidc/stores.ts';
 import { type Form, readForm } from '../server/web/body.ts';
@@ -108,4 +110,21 @@ export async function clientOf({ provider }: JourneyDeps, journey: Journey) {
 /** Who does what happens in this request, for the audit trail. */
 export function actorOf(ctx: Context, accountId?: string): Actor {
   return { accountId, ip: ctx.state['ip'] as string, requestId: ctx.state['requestId'] as string };
+}
+
+/** The client as pages show it; the built-in one is the server itself and is not named. */
+export async function shownClient(
+  { stores }: Pick<JourneyDeps, 'stores'>,
+  client: Client | undefined,
+): Promise<{ client?: { name: string; logoUrl?: string; href?: string } }> {
+  if (!client || client.clientId === PORTAL_CLIENT_ID) return {};
+  const facts = await stores.client.factsOf(client.clientId);
+  const logoUrl = clientLogoPath(client.clientId, facts?.logo_hash ?? null);
+  return {
+    client: {
+      name: client.clientName ?? client.clientId,
+      ...(logoUrl ? { logoUrl } : {}),
+      ...(client.clientUri ? { href: client.clientUri } : {}),
+    },
+  };
 }

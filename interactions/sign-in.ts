@@ -2,7 +2,6 @@
 import type { Context } from 'koa';
 import { findAccountBySubject } from '../db/accounts.ts';
 import { signInWithPassword } from '../server/accounts/accounts.ts';
-import { PORTAL_CLIENT_ID } from '../server/clients/portal-client.ts';
 import { sendPage } from '../server/web/page.ts';
 import {
   actorOf,
@@ -14,6 +13,7 @@ import {
   type JourneyDeps,
   journeyPage,
   readStep,
+  shownClient,
 } from './journey.ts';
 import { type SignInProps, signInView } from './sign-in.view.ts';
 
@@ -90,9 +90,7 @@ async function render(
     csrf: deps.csrf.token(csrfBinding(journey)),
     cancel: `${base}/cancel`,
     switchAccount: `${base}/switch-account`,
-    ...(client.clientId === PORTAL_CLIENT_ID
-      ? {}
-      : { client: { name: client.clientName ?? client.clientId } }),
+    ...(await shownClient(deps, client)),
     ...props,
   });
   sendPage(ctx, view, { status, kind: 'interaction' });

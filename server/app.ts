@@ -22,11 +22,13 @@ import { createApiDirectory } from './access/api-directory.ts';
 import { ensureBuiltInApi } from './access/built-in-api.ts';
 import type { AccountDeps } from './accounts/accounts.ts';
 import { type Audit, createAudit } from './audit/audit.ts';
+import { findLogo } from './clients/logos.ts';
 import { ensurePortalClient } from './clients/portal-client.ts';
 import { type Config, MAX_JWT_SECONDS } from './config.ts';
 import { createPasswordHasher } from './credentials/password-hasher.ts';
 import { AppError, notFound, storeUnavailable } from './errors.ts';
 import { createGrantRevocation, type GrantRevocation } from './grants/revocation.ts';
+import { type BrandImage, readBrandImage, sendImage } from './images.ts';
 import { createExpiryJob } from './jobs/expiry.ts';
 import { watchConfig } from './jobs/config-watch.ts';
 import { type Job, startJobs } from './jobs/jobs.ts';
@@ -40,6 +42,7 @@ import {
   tendSigningKeys,
 } from './keys/signing-keys.ts';
 import { createProvider } from './oidc/create.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { assembleEngine, type Engine, serveEngine } from './oidc/engine.ts';
 import { createJwtAccessTokens } from './oidc/jwt-access-tokens.ts';
 import { createMachineTokens } from './oidc/machine-tokens.ts';
@@ -75,6 +78,7 @@ export interface Services {
 
 export interface App {
   koa: Koa;
+  metrics: Metrics;
   services: Services;
   /** What this start made: migrations and keys. */
   made: { migrations: string[]; signingKeys: SigningAlgorithm[] };
@@ -139,7 +143,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     session: config.session,
     refreshGraceSeconds: config.tokens.refreshGraceSeconds,
   });
-  const makePage = createMakePage(brandingOf(config));
+  const images = brandImages(config);
+  const makePage = createMakePage(brandingOf(config, images));
   const csrf = createCsrf(secrets.csrfKey);
   const shared = {
     config,
@@ -152,6 +157,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   };
   const journeys: JourneyDeps = { ...shared, accounts: services.accounts };
   const pages = createEnginePages(journeys);
+  const metrics = createMetrics(db);
   const apis = createApiDirectory(db);
   const handles = createClientHandles(secrets.revocationKey);
   const loadEngine = async (): Promise<Engine> => {
@@ -182,13 +188,14 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   koa.silent = true;
   koa.on('error', (error: Error) => logger.error({ err: error }, 'answer failed'));
   koa.use(answerErrors(journeys, logger));
-  koa.use(logRequests(logger));
+  koa.use(observeRequests(logger, metrics));
   koa.use(createRequestContext(config.issuer, config.trustProxy));
   koa.use(
     serveEngine({
       current: () => engine,
       db,
       logger,
+      tokenIssued: metrics.tokenIssued,
       answerProblem: (ctx, error) => answerEngineProblem(makePage, ctx, error),
       answerSessionEnded: (ctx) => answerSessionEnded(journeys, ctx),
     }),
@@ -197,6 +204,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const router = new Router();
   router.get('/preferences', (ctx) => preferences(ctx as unknown as Context));
   router.get('/docs/errors', (ctx) => showErrorDocs(makePage, ctx as unknown as Context));
+  mountImages(router, db, images);
   health(router, db);
   mountProtocolAliases(router);
   mountInteractions(router, journeys);
@@ -207,6 +215,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   });
   return {
     koa,
+    metrics,
     services,
     made: { migrations, signingKeys: newSigningKeys },
     async startBackground() {
@@ -216,7 +225,14 @@ export async function buildApp(deps: AppDeps): Promise<App> {
           engine = await loadEngine();
         }),
       );
-      background.use(startJobs(db, logger, [createExpiryJob(db, grants, logger), keyJob(services, keyring)]));
+      background.use(
+        startJobs(
+          db,
+          logger,
+          [createExpiryJob(db, grants, logger, metrics.expired), keyJob(services, keyring)],
+          metrics.job,
+        ),
+      );
       return background;
     },
   };
@@ -232,13 +248,40 @@ function keyJob({ db, signingKeyPlan }: Services, keyring: Keyring): Job {
   };
 }
 
-function brandingOf({ branding }: Config): Branding {
+interface BrandImages {
+  light: BrandImage | undefined;
+  dark: BrandImage | undefined;
+}
+
+/** @throws {Error} when a logo that the configuration names cannot be used */
+function brandImages({ branding: { logoFile, logoDarkFile } }: Config): BrandImages {
+  return {
+    light: logoFile ? readBrandImage('LOGO_FILE', logoFile) : undefined,
+    dark: logoDarkFile ? readBrandImage('LOGO_DARK_FILE', logoDarkFile) : undefined,
+  };
+}
+
+function brandingOf({ branding }: Config, { light, dark }: BrandImages): Branding {
   const { productName, brandColour, terms, privacy, imprint } = branding;
   return {
     productName,
+    ...(light ? { logoUrl: light.path } : {}),
+    ...(dark ? { logoDarkUrl: dark.path } : {}),
     ...(brandColour ? { brandColour } : {}),
     legal: { ...(terms ? { terms } : {}), ...(privacy ? { privacy } : {}), ...(imprint ? { imprint } : {}) },
   };
+}
+
+/** Logos of the operator and of applications, all from this server. */
+function mountImages(router: Router, db: Knex, { light, dark }: BrandImages): void {
+  for (const image of [light, dark]) {
+    if (image) router.get(image.path, (ctx) => sendImage(ctx as unknown as Context, image.type, image.bytes));
+  }
+  router.get('/logos/:client/:hash', async (ctx) => {
+    const logo = await findLogo(db, String(ctx['params'].client), String(ctx['params'].hash));
+    if (!logo?.logo || !logo.logo_type) throw notFound('logo');
+    sendImage(ctx as unknown as Context, logo.logo_type, logo.logo);
+  });
 }
 
 /** The outermost edge: whatever was thrown becomes a page for people or problem+json for programs. */
@@ -254,7 +297,7 @@ function answerErrors(journeys: JourneyDeps, logger: Logger): Middleware {
       }
       const error = toAppError(thrown);
       if (error.status >= 500) {
-        logger.error({ err: error.cause ?? error, requestId: ctx.state['requestId'] }, error.code);
+        logger.error({ err: error.cause ?? error, ...traceOf(ctx) }, error.code);
       }
       ctx.response.remove('Set-Cookie');
       if (engineRoute(ctx.path)?.page === false) sendOAuthError(ctx, error);
@@ -293,23 +336,35 @@ function mountProtocolAliases(router: Router): void {
   });
 }
 
-/** One line a request: the route and never the query, which may hold a code or a hint about a person. */
-function logRequests(logger: Logger): Middleware {
+/** One line and one count a request: the route and never the query, which may hold a code or a hint about a person. */
+function observeRequests(logger: Logger, metrics: Metrics): Middleware {
   return async (ctx, next) => {
     const start = performance.now();
     try {
       await next();
     } finally {
-      logger.debug(
-        {
-          requestId: ctx.state['requestId'],
-          method: ctx.method,
-          path: ctx.path.replace(/^\/(auth|interaction)\/[^/]+/, '/$1/:uid'),
-          status: ctx.status,
-          ms: Math.round(performance.now() - start),
-        },
-        'request',
-      );
+      const ms = performance.now() - start;
+      const route = routeOf(ctx);
+      metrics.request(route, ctx.method, ctx.status, ms / 1000);
+      if (logger.isLevelEnabled('debug')) {
+        logger.debug(
+          { ...traceOf(ctx), method: ctx.method, route, status: ctx.status, ms: Math.round(ms) },
+          'request',
+        );
+      }
     }
   };
+}
+
+/** The pattern of the path, so that neither log nor metrics grow with what is asked for. */
+function routeOf(ctx: Context): string {
+  if (engineRoute(ctx.path)) return ctx.path.replace(/^\/auth\/.+/, '/auth/:uid');
+  const matched = (ctx as Context & { _matchedRoute?: string })._matchedRoute;
+  return matched ?? (ctx.path.startsWith('/assets/') ? '/assets/:name' : 'other');
+}
+
+/** What ties a log line to a request, here and in the systems around (W3C Trace Context). */
+function traceOf(ctx: Context): { requestId: string; traceId?: string } {
+  const { requestId, traceId } = ctx.state as { requestId: string; traceId?: string };
+  return { requestId, ...(traceId ? { traceId } : {}) };
 }

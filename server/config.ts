@@ -5,6 +5,7 @@
  * Refuses: to start half configured. All problems are reported at once, each with the line to add.
  */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 
@@ -16,6 +17,15 @@ const duration = z
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const httpUrl = z.url({ protocol: /^https?$/, message: 'use an absolute http(s) URL' });
 const colour = z.string().regex(/^#[0-9a-f]{6}$/i, 'use a colour such as #3457d5');
+
+function isNetworkList(text: string): boolean {
+  return text.split(',').every((entry) => {
+    const [address = '', prefix, ...rest] = entry.trim().split('/');
+    const bits = isIP(address) === 6 ? 128 : 32;
+    const fits = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+    return entry.trim() === '' || (isIP(address) !== 0 && fits && rest.length === 0);
+  });
+}
 
 /** Every variable: its schema and one line of description. `secret` ones can also be given as `NAME_FILE`. */
 export const variables = {
@@ -72,7 +82,10 @@ export const variables = {
     secret: true,
   },
   TRUST_PROXY: {
-    schema: z.string().default(''),
+    schema: z
+      .string()
+      .default('')
+      .refine(isNetworkList, 'use addresses and networks such as 10.0.0.5, 10.1.0.0/16, fd00::/8'),
     about:
       'addresses or networks of the proxies in front, separated by commas; forwarded headers from others are ignored',
   },
@@ -84,6 +97,14 @@ export const variables = {
   LOG_LEVEL: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     about: 'least severe level that is logged',
+  },
+  METRICS_PORT: {
+    schema: z.coerce.number().int().min(1).max(65535).optional(),
+    about: 'port of the Prometheus metrics, /metrics; off when absent',
+  },
+  METRICS_HOST: {
+    schema: z.string().default('127.0.0.1'),
+    about: 'address that the metrics listen on',
   },
   SESSION_IDLE: {
     schema: duration.default(3600),
@@ -164,6 +185,21 @@ export const variables = {
   { schema: z.ZodType; about: string; fallback?: string; secret?: boolean }
 >;
 
+/** The table for people: every variable, what it means, and what holds when it is absent. */
+export function describeVariables(): { name: string; about: string; fallback: string; secret: boolean }[] {
+  return Object.entries(variables).map(([name, variable]) => {
+    const { about } = variable;
+    const parsed = variable.schema.safeParse(undefined);
+    const fallback =
+      'fallback' in variable
+        ? variable.fallback
+        : parsed.success && parsed.data !== undefined
+          ? String(parsed.data)
+          : '';
+    return { name, about, fallback, secret: 'secret' in variable };
+  });
+}
+
 type Name = keyof typeof variables;
 type Values = { [K in Name]: z.output<(typeof variables)[K]['schema']> };
 
@@ -185,6 +221,7 @@ export interface Config {
   /** Key-encryption key given by the operator; undefined: the key file in `dataDir`, made on the first start. */
   encryptionKey: Buffer | undefined;
   logLevel: string;
+  metrics: { host: string; port: number } | undefined;
   session: { idleSeconds: number; absoluteSeconds: number };
   tokens: { accessSeconds: number; refreshSeconds: number; refreshGraceSeconds: number };
   passwords: { memoryMib: number; passes: number; minLength: number };
@@ -251,6 +288,7 @@ export function parseConfig(env: Record<string, string | undefined>): Config {
     database: databaseOf(values, dataDir),
     encryptionKey: values.ENCRYPTION_KEY ? Buffer.from(values.ENCRYPTION_KEY, 'base64url') : undefined,
     logLevel: values.LOG_LEVEL,
+    metrics: values.METRICS_PORT ? { host: values.METRICS_HOST, port: values.METRICS_PORT } : undefined,
     session: { idleSeconds: values.SESSION_IDLE, absoluteSeconds: values.SESSION_ABSOLUTE },
     tokens: {
       accessSeconds: values.ACCESS_TOKEN_TTL,

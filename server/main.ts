@@ -7,6 +7,7 @@ import { ConfigError, parseConfig } from './config.ts';
 import { KeyError, loadKeyFile } from './keys/key-encryption.ts';
 import { ListenError, listen } from './listen.ts';
 import { createLogger } from './logger.ts';
+import { listenMetrics } from './metrics.ts';
 import { announceCold, announceStart } from './start-screen.ts';
 
 async function start(): Promise<void> {
@@ -18,7 +19,7 @@ async function start(): Promise<void> {
   if (config.database.kind === 'pglite') announceCold(process.stdout);
   const database = running.use(await openDatabase(config.database));
   const encryptionKey = config.encryptionKey ?? loadKeyFile(config.dataDir);
-  const { koa, services, made, startBackground } = await buildApp({
+  const { koa, services, metrics, made, startBackground } = await buildApp({
     config,
     db: database.knex,
     logger,
@@ -28,6 +29,7 @@ async function start(): Promise<void> {
   const demo = config.demo.enabled ? await startDemo() : undefined;
   running.use(await listenAdminSocket({ services, dataDir: config.dataDir, logger }));
   running.use(await startBackground());
+  if (config.metrics) running.use(await listenMetrics(metrics, config.metrics.host, config.metrics.port));
   // Last in, first out: the socket drains before anything under it closes.
   running.use(await listen(koa.callback(), config.listen));
 

@@ -14,6 +14,8 @@ import { openTestDatabase, type TestDatabase } from './_database.ts';
 export interface TestApp extends AsyncDisposable {
   /** The issuer, http://localhost:PORT. */
   url: string;
+  /** Where it listens, on 127.0.0.1; part of the issuer unless the environment names another one. */
+  port: number;
   config: Config;
   app: App;
   services: Services;
@@ -46,14 +48,18 @@ const testEnvironment = { LOG_LEVEL: 'debug', ALLOW_PRIVATE_NETWORK_FETCH: 'true
 const encryptionKey = Buffer.alloc(32, 1);
 
 export async function startTestApp({ env = {}, database: shared }: TestAppOptions = {}): Promise<TestApp> {
-  const database = shared ?? (await openTestDatabase());
+  // Given back on a failure to start, or a test of a refusal would never end.
+  await using started = new AsyncDisposableStack();
+  const database = shared ?? started.use(await openTestDatabase());
   // The issuer must be known before the app is built, so the socket comes first.
   const answer: { by?: ReturnType<App['koa']['callback']> } = {};
-  const socket = await listen((request, response) => void answer.by?.(request, response), {
-    host: '127.0.0.1',
-    port: 0,
-    tls: undefined,
-  });
+  const socket = started.use(
+    await listen((request, response) => void answer.by?.(request, response), {
+      host: '127.0.0.1',
+      port: 0,
+      tls: undefined,
+    }),
+  );
   const config = parseConfig({ ISSUER: `http://localhost:${socket.port}`, ...testEnvironment, ...env });
   const log: string[] = [];
   const logger = createLogger(
@@ -69,8 +75,10 @@ export async function startTestApp({ env = {}, database: shared }: TestAppOption
   answer.by = app.koa.callback();
   const { services } = app;
   const { db, audit, accounts } = services;
+  const running = started.move();
   return {
     url: config.issuer,
+    port: socket.port,
     config,
     app,
     services,
@@ -95,9 +103,6 @@ export async function startTestApp({ env = {}, database: shared }: TestAppOption
     async createApi(api) {
       await createApi(db, audit, {}, api);
     },
-    async [Symbol.asyncDispose]() {
-      await socket[Symbol.asyncDispose]();
-      if (!shared) await database[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

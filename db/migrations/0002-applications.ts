@@ -13,6 +13,10 @@ export const migration = {
       -- Raised to end every token of the client at once.
       generation       integer not null default 1,
       status           text not null default 'active' check (status in ('active', 'disabled')),
+      -- Kept and served here: pages load images from nowhere else.
+      logo             bytea,
+      logo_type        text,
+      logo_hash        text,
       created_at       timestamptz not null default now()
     );
 

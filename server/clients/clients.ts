@@ -12,6 +12,7 @@ import { findUnknownRoles } from '../access/roles.ts';
 import type { Actor, Audit } from '../audit/audit.ts';
 import { conflict, type FieldProblem, invalidInput, notFound } from '../errors.ts';
 import type { GrantRevocation } from '../grants/revocation.ts';
+import { imageHash, imageType, MAX_IMAGE_BYTES } from '../images.ts';
 import { newId, newSecret } from '../keys/identifiers.ts';
 import { PORTAL_CLIENT_ID } from './portal-client.ts';
 import { checkRedirectUri } from './redirect-uris.ts';
@@ -42,6 +43,8 @@ export interface NewClient {
   policyUri?: string;
   tosUri?: string;
   initiateLoginUri?: string;
+  /** PNG, WebP or SVG. */
+  logo?: Buffer;
   /** Chosen ids are for built-in and imported clients; others get a random one. */
   id?: string;
 }
@@ -81,6 +84,9 @@ export async function createClient(
       owner_id: input.ownerId ?? null,
       first_party: input.firstParty ?? false,
       metadata,
+      ...(input.logo
+        ? { logo: input.logo, logo_type: imageType(input.logo) ?? null, logo_hash: imageHash(input.logo) }
+        : {}),
     });
     if (secret) {
       await trx('client_secrets').insert({
@@ -172,6 +178,13 @@ function checkInput(input: NewClient): FieldProblem[] {
   const name = input.name.trim();
   if (name.length === 0 || name.length > 100)
     problems.push({ field: 'name', code: 'invalid', message: 'needs 1 to 100 characters' });
+  if (input.logo && (input.logo.length > MAX_IMAGE_BYTES || !imageType(input.logo))) {
+    problems.push({
+      field: 'logo',
+      code: 'invalid',
+      message: `must be a PNG, WebP or SVG of at most ${MAX_IMAGE_BYTES / 1000} kB`,
+    });
+  }
   const interactive = input.kind === 'web' || input.kind === 'spa' || input.kind === 'native';
   if (interactive && !input.redirectUris?.length) {
     problems.push({ field: 'redirectUris', code: 'required', message: 'at least one is required' });

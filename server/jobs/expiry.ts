@@ -9,7 +9,12 @@ const BATCH = 1000;
 /** One turn stops here, so that the lease is never outlived. */
 const MAX_BATCHES = 50;
 
-export function createExpiryJob(db: Knex, grants: GrantRevocation, logger: Logger): Job {
+export function createExpiryJob(
+  db: Knex,
+  grants: GrantRevocation,
+  logger: Logger,
+  count: (table: string, rows: number) => void,
+): Job {
   return {
     name: 'expiry',
     everySeconds: 30,
@@ -22,6 +27,7 @@ export function createExpiryJob(db: Knex, grants: GrantRevocation, logger: Logge
         if (Object.values(removed).every((count) => count < BATCH)) break;
       }
       const some = Object.entries(total).filter(([, count]) => count > 0);
+      for (const [table, rows] of some) count(table, rows);
       if (some.length > 0) logger.debug({ removed: Object.fromEntries(some) }, 'expired rows removed');
     },
   };

@@ -18,7 +18,12 @@ export interface Job {
 }
 
 /** Runs each job on one node at a time until disposed; a job under way is finished first. */
-export function startJobs(db: Knex, logger: Logger, jobs: readonly Job[]): AsyncDisposable {
+export function startJobs(
+  db: Knex,
+  logger: Logger,
+  jobs: readonly Job[],
+  count: (name: string, result: 'done' | 'failed' | 'not_mine') => void,
+): AsyncDisposable {
   const holder = randomUUID();
   const stopping = new AbortController();
   const loops = jobs.map((job) => loop(job));
@@ -28,8 +33,11 @@ export function startJobs(db: Knex, logger: Logger, jobs: readonly Job[]): Async
       await pause(job.everySeconds * 1000 * (0.9 + Math.random() * 0.2), stopping.signal);
       if (stopping.signal.aborted) return;
       try {
-        if (await takeLease(db, job.name, holder, job.leaseSeconds)) await job.run();
+        const mine = await takeLease(db, job.name, holder, job.leaseSeconds);
+        if (mine) await job.run();
+        count(job.name, mine ? 'done' : 'not_mine');
       } catch (error) {
+        count(job.name, 'failed');
         // The next turn tries again; a store that is away must not end the process.
         logger.warn({ err: error, job: job.name }, 'job failed');
       }

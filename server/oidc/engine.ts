@@ -28,6 +28,8 @@ export interface EngineOptions {
   current(): Engine;
   db: Knex;
   logger: Logger;
+  /** One successful token request. */
+  tokenIssued(grantType: string): void;
   /** Renders an error of ours where the engine would have answered: a page, or OAuth JSON. */
   answerProblem(ctx: Context, error: AppError): void;
   /** The session was ended in another tab while this request used it. */
@@ -68,16 +70,20 @@ export function serveEngine(options: EngineOptions): Middleware {
     const unit = new UnitOfWork(db, route.transactional);
     await runInUnit(unit, async () => {
       try {
-        if (ctx.method === 'POST' && ctx.path === '/auth') return await redirectPostedRequest(ctx);
+        if (ctx.method === 'POST' && postedAsGet.has(ctx.path)) return await redirectPostedRequest(ctx);
         if (ctx.method === 'POST') {
           const body = await readProtocolBody(ctx);
-          if (ctx.path === '/token' && body.fields && (await machineTokens.answer(ctx, body.fields))) return;
+          if (ctx.path === '/token' && body.fields && (await machineTokens.answer(ctx, body.fields))) {
+            options.tokenIssued('client_credentials');
+            return;
+          }
           await replayBody(ctx, body, route, jwtAccessTokens);
         }
         await run(ctx, noNext);
         const error = ctx.state[ENGINE_ERROR] as Error | undefined;
         await unit.settle(error ? 'rollback' : 'commit');
         if (error) await answerFailure(ctx, error);
+        else if (ctx.path === '/token' && ctx.status === 200) options.tokenIssued(grantTypeOf(ctx));
       } catch (error) {
         await unit.settle('rollback').catch(() => undefined);
         await answerFailure(ctx, error as Error);
@@ -101,3 +107,12 @@ export function serveEngine(options: EngineOptions): Middleware {
 }
 
 const noNext: Next = async () => {};
+
+/** Requests that browsers may also post from the page of a client. */
+const postedAsGet = new Set(['/auth', '/session/end']);
+
+/** The grant type of a request that succeeded, so it is one of those that are offered. */
+function grantTypeOf(ctx: Context): string {
+  const { oidc } = ctx as Context & { oidc?: { params?: Record<string, unknown> } };
+  return String(oidc?.params?.['grant_type']);
+}

@@ -48,7 +48,8 @@ export function createLoadExistingGrant({ db, stores, grants }: GrantDeps) {
     const identity = { accountId: account.subject, clientId: client.clientId };
     if (existing && before) {
       if (sameContent(before, wanted)) return new Grant(existing as ConstructorParameters<typeof Grant>[0]);
-      if (isWithin(before, wanted)) return save(new Grant({ ...existing, ...wanted } as never));
+      if (isWithin(before, wanted))
+        return save(new Grant({ ...withoutContent(existing), ...wanted } as never));
       // Scopes were taken back. A Grant only ever grows, so this one ends and its tokens with it.
       await grants.endGrant(await writeConnectionOf(db), String(existing.jti), 'consent_reduced');
     }
@@ -121,6 +122,12 @@ function contentOf(payload: object): GrantContent {
     ...(resources ? { resources } : {}),
     ...(rejected ? { rejected } : {}),
   });
+}
+
+/** What is not wanted any more must not stay: a scope that was refused once may be granted now. */
+function withoutContent(payload: object): object {
+  const { openid, resources, rejected, ...rest } = payload as GrantContent;
+  return rest;
 }
 
 function normalise(content: GrantContent): GrantContent {

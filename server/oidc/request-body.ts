@@ -43,8 +43,8 @@ export async function replayBody(
 const LONGEST_QUERY = 8000;
 
 /**
- * An authorization request may be posted (OpenID Connect Core 3.1.2.1). The session cookie is SameSite=Lax and does not come with a
- * cross-site POST, so the browser is sent to the same request by GET.
+ * An authorization request may be posted (OpenID Connect Core 3.1.2.1), and so may a sign-out (RP-Initiated Logout section 2). The
+ * session cookie is SameSite=Lax and does not come with a cross-site POST, so the browser is sent to the same request by GET.
  *
  * @throws {AppError} body_too_large (413) for one that should have been pushed (RFC 9126)
  */
@@ -54,7 +54,7 @@ export async function redirectPostedRequest(ctx: Context): Promise<void> {
     [...fields].flatMap(([name, values]) => values.map((value) => [name, value])),
   ).toString();
   if (query.length > LONGEST_QUERY) throw bodyTooLarge();
-  ctx.redirect(`/auth?${query}`);
+  ctx.redirect(`${ctx.path}?${query}`);
   ctx.status = 303;
   ctx.set('Cache-Control', 'no-store');
 }

@@ -28,6 +28,7 @@ export interface ClientFacts {
   first_party: boolean;
   status: 'active' | 'disabled';
   generation: number;
+  logo_hash: string | null;
   created_at: Date;
 }
 

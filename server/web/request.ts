@@ -20,6 +20,10 @@ export function createRequestContext(issuer: string, trustProxy: readonly string
     const peer = unmap(ctx.req.socket.remoteAddress ?? '');
     const trusted = isTrusted(peer);
     ctx.state['requestId'] = randomUUID();
+    // W3C Trace Context level 1, section 3.2.2: version, trace, parent, flags.
+    ctx.state['traceId'] = /^[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}/.exec(
+      header(ctx, 'traceparent'),
+    )?.[1];
     ctx.state['origin'] = issuer;
     ctx.state['ip'] = trusted ? clientAddress(header(ctx, 'x-forwarded-for'), peer, isTrusted) : peer;
     ctx.set('X-Request-Id', ctx.state['requestId'] as string);

@@ -205,7 +205,7 @@ test.serial('the job goes on until nothing is left, and two at once do not distu
     `insert into replay_detections select decode(lpad(to_hex(n), 64, '0'), 'hex'), now() - interval '1 minute'
      from generate_series(1, 2500) as n`,
   );
-  const job = () => createExpiryJob(db, at.grants, silent).run();
+  const job = () => createExpiryJob(db, at.grants, silent, () => undefined).run();
   const { lost } = await race(2, job);
   t.deepEqual(lost, []);
   t.is((await db('replay_detections' as 'grants')).length, 0);
@@ -248,7 +248,10 @@ test.serial(
         throw new Error('it failed');
       },
     });
-    const [a, b] = [startJobs(db, silent, [job('a')]), startJobs(db, silent, [job('b')])];
+    const [a, b] = [
+      startJobs(db, silent, [job('a')], () => undefined),
+      startJobs(db, silent, [job('b')], () => undefined),
+    ];
     const both = new AsyncDisposableStack();
     both.use(a);
     both.use(b);

@@ -13,6 +13,7 @@ export const addApp = defineCommand({
   input: z.strictObject({
     kind: z
       .enum(['web', 'spa', 'native', 'machine', 'api'])
+      .default('web')
       .describe(
         'web: has a server; spa: in the browser; native: on a device; machine: acts by itself; api: introspects tokens',
       ),
@@ -52,10 +53,15 @@ export const addApp = defineCommand({
     clientUri: uri.optional().describe('its home page'),
     policyUri: uri.optional().describe('its privacy policy'),
     tosUri: uri.optional().describe('its terms of service'),
+    logo: z.base64().max(60_000).optional().describe('its logo: PNG, WebP or SVG, 40 kB at most'),
     initiateLoginUri: uri.optional().describe('https address of the app that starts a sign-in'),
   }),
   async run({ db, audit }, input) {
-    const { client, secret } = await createClient(db, audit, systemActor, given(input));
+    const { logo, ...rest } = given(input);
+    const { client, secret } = await createClient(db, audit, systemActor, {
+      ...rest,
+      ...(logo === undefined ? {} : { logo: Buffer.from(logo, 'base64') }),
+    });
     const { id, kind, metadata } = client;
     return {
       id,
