@@ -144,7 +144,7 @@ async function onDatabase(config: Config, note: (text: string) => void): Promise
     db: database.knex,
     // The audit rows are written; the log is the server's.
     logger: createLogger('silent'),
-    encryptionKey: config.encryptionKey ?? loadKeyFile(config.dataDir),
+    encryptionKey: config.encryptionKey ?? ((isNew: boolean) => loadKeyFile(config.dataDir, isNew)),
   });
   const held = open.move();
   return {

@@ -4,7 +4,7 @@
  * Owns: the connection, the lock of the embedded database, the migrations, the tables and the queries.
  * Refuses: rules of the service. Nothing here imports from another folder, nothing here decides.
  */
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { createPgConfig } from '@electric-sql/pglite/node-postgres';
@@ -20,6 +20,9 @@ export interface DatabaseOptions {
   /** Embedded only: a dumped data directory to start from, which opens three times faster than an empty one. */
   dump?: Blob;
 }
+
+/** The builder would print on its own beside our log; every error reaches a caller that says what it means. */
+const silent = { warn() {}, error() {}, debug() {}, deprecate() {} };
 
 /** An open database; disposing it ends the pool, the embedded engine and its lock. */
 export interface Database extends AsyncDisposable {
@@ -60,6 +63,7 @@ async function openServer(options: DatabaseOptions): Promise<Database> {
     },
     pool: { min: Math.min(2, options.poolSize), max: options.poolSize },
     acquireConnectionTimeout: 3000,
+    log: silent,
   }).withUserParams({ prepared: options.prepared });
   try {
     await pool.raw('select 1');
@@ -87,6 +91,12 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
   const engine = await PGlite.create({
     dataDir: options.url,
     ...(options.dump && created ? { loadDataDir: options.dump } : {}),
+  }).catch((error: unknown) => {
+    lock?.close();
+    throw new DatabaseError(
+      `The embedded database in ${options.url} cannot be opened: ${(error as Error).message}. Restore the folder from a backup, or delete it to begin again.`,
+      { cause: error },
+    );
   });
   const pool = knex({
     client: 'pg',
@@ -94,6 +104,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
     // PGlite has one connection. A nested acquire waits for itself, so the wait is short.
     pool: { min: 1, max: 1 },
     acquireConnectionTimeout: 10_000,
+    log: silent,
   }).withUserParams({ prepared: options.prepared });
   return {
     knex: pool,
@@ -115,8 +126,8 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
 function lockFolder(folder: string): DatabaseSync {
   const parent = dirname(folder);
   try {
+    // Only a folder made here: an existing one may be anybody's, even the root of a volume.
     mkdirSync(parent, { recursive: true, mode: 0o700 });
-    chmodSync(parent, 0o700);
     const lock = new DatabaseSync(join(parent, 'lock.db'));
     try {
       lock.exec('pragma busy_timeout = 0; pragma locking_mode = exclusive; begin exclusive');

@@ -32,7 +32,7 @@ import { type BrandImage, readBrandImage, sendImage } from './images.ts';
 import { createExpiryJob } from './jobs/expiry.ts';
 import { watchConfig } from './jobs/config-watch.ts';
 import { type Job, startJobs } from './jobs/jobs.ts';
-import { type Keyring, openKeyring } from './keys/keyring.ts';
+import { type Keyring, type KeySource, openKeyring } from './keys/keyring.ts';
 import { loadServerSecrets, type ServerSecrets } from './keys/server-secrets.ts';
 import {
   createMissingSigningKeys,
@@ -63,7 +63,7 @@ export interface AppDeps {
   db: Knex;
   logger: Logger;
   /** The key-encryption key. */
-  encryptionKey: Buffer;
+  encryptionKey: Buffer | KeySource;
 }
 
 /** What the command line and the pages share: the domains that change something. */

@@ -18,7 +18,7 @@ async function start(): Promise<void> {
 
   if (config.database.kind === 'pglite') announceCold(process.stdout);
   const database = running.use(await openDatabase(config.database));
-  const encryptionKey = config.encryptionKey ?? loadKeyFile(config.dataDir);
+  const encryptionKey = config.encryptionKey ?? ((isNew: boolean) => loadKeyFile(config.dataDir, isNew));
   const { koa, services, metrics, made, startBackground } = await buildApp({
     config,
     db: database.knex,

@@ -8,7 +8,7 @@
  * database, so a dump alone opens nothing.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The keys do not fit the database, or cannot be read. The server refuses to start; it never makes a new key silently. */
@@ -19,26 +19,18 @@ export class KeyError extends Error {
 /**
  * Reads the key file of a data folder, making it (0600) when there is none.
  *
- * @throws {KeyError} when the folder or the file cannot be used, or the file is there but holds no key
+ * @param mayCreate false when the database has data already: a new key would not open it, and would hide that the old one is lost
+ * @throws {KeyError} when the file is missing and may not be made, cannot be written, or holds no key
  */
-export function loadKeyFile(dataDir: string): Buffer {
+export function loadKeyFile(dataDir: string, mayCreate = true): Buffer {
   const path = join(dataDir, 'encryption.key');
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new KeyError(`The key file ${path} cannot be written: ${(error as Error).message}.`, {
-      cause: error,
-    });
-  }
-  try {
-    // 'wx': two processes that start at once must not each keep a key of their own.
-    writeFileSync(path, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-      throw new KeyError(`The key file ${path} cannot be written: ${(error as Error).message}.`, {
-        cause: error,
-      });
+  if (!existsSync(path)) {
+    if (!mayCreate) {
+      throw new KeyError(
+        `The key file ${path} is missing, and the database was made with one. Restore it from your backup, or give ENCRYPTION_KEY.`,
+      );
     }
+    createKeyFile(dataDir, path);
   }
   chmodSync(path, 0o600);
   const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64url');
@@ -48,6 +40,26 @@ export function loadKeyFile(dataDir: string): Buffer {
     );
   }
   return key;
+}
+
+/** Written whole and then linked under its name: two processes that start at once end on the same key, and none reads half of one. */
+function createKeyFile(dataDir: string, path: string): void {
+  const draft = `${path}.${randomBytes(4).toString('hex')}`;
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flush: true });
+    try {
+      linkSync(draft, path);
+    } finally {
+      rmSync(draft);
+    }
+  } catch (error) {
+    // Another process was first: its key is the one.
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST' && existsSync(path)) return;
+    throw new KeyError(`The key file ${path} cannot be written: ${(error as Error).message}.`, {
+      cause: error,
+    });
+  }
 }
 
 const NONCE_BYTES = 12;

@@ -15,6 +15,9 @@ export interface Keyring {
   open(purpose: SealPurpose, place: string, sealed: Buffer): Buffer;
 }
 
+/** Gives the key-encryption key; `isNew` says whether the database holds nothing that another key has sealed. */
+export type KeySource = (isNew: boolean) => Buffer;
+
 const FORMAT = 1;
 const HEADER_BYTES = 5;
 
@@ -23,7 +26,9 @@ const HEADER_BYTES = 5;
  *
  * @throws {KeyError} when the key-encryption key is not the one that this database was made with
  */
-export async function openKeyring(db: Knex, keyEncryptionKey: Buffer): Promise<Keyring> {
+export async function openKeyring(db: Knex, key: Buffer | KeySource): Promise<Keyring> {
+  const isNew = (await db('data_keys').first('id')) === undefined;
+  const keyEncryptionKey = typeof key === 'function' ? key(isNew) : key;
   await db('data_keys')
     .insert({ id: 1, wrapped: wrap(keyEncryptionKey, 1, randomBytes(32)), state: 'active' })
     .onConflict('id')

@@ -56,3 +56,12 @@ test('a key file that others could read is closed to them', (t) => {
   loadKeyFile(folder);
   t.is(statSync(path).mode & 0o777, 0o600);
 });
+
+test('a missing key file of a database that has data is refused, and no other key takes its place', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-key-'));
+  t.throws(() => loadKeyFile(folder, false), { instanceOf: KeyError, message: /missing.*Restore/ });
+  t.deepEqual(readdirSync(folder), []);
+  loadKeyFile(folder, true);
+  t.deepEqual(readdirSync(folder), ['encryption.key']);
+  rmSync(folder, { recursive: true });
+});
