@@ -47,6 +47,8 @@ async function describe(
 
 /** The same authorization request again, without the hints about a person: the address may have reached somebody else. */
 function restartUrl(issuer: string, params: Record<string, unknown>): string {
+  // Without an operator nobody could sign in; with one this page says so.
+  if (params['setup'] !== undefined && params['client_id'] === PORTAL_CLIENT_ID) return `${issuer}/setup`;
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
     if (value === undefined || name === 'login_hint' || name === 'id_token_hint' || name === 'setup')

@@ -36,14 +36,14 @@ export interface DemoOptions {
  * @throws {ListenError} when the port is taken
  */
 export async function startDemo(options: DemoOptions): Promise<AsyncDisposable & { url: string }> {
-  const { issuer, port, settings, logger } = options;
+  const { issuer, port, logger } = options;
   const url = demoUrl(port);
   const koa = new Koa();
   koa.silent = true;
   koa.use(protect(issuer));
   koa.use(answerErrors(logger));
   koa.use(useOneHost(url));
-  const routes = createRoutes(issuer, settings);
+  const routes = createRoutes(options);
   koa.use((ctx) => {
     const route = routes[`${ctx.method === 'HEAD' ? 'GET' : ctx.method} ${ctx.path}`];
     return route?.(ctx);
@@ -54,7 +54,7 @@ export async function startDemo(options: DemoOptions): Promise<AsyncDisposable &
 
 type Handler = (ctx: Context) => void | Promise<void>;
 
-function createRoutes(issuer: string, settings: DemoSettings): Record<string, Handler> {
+function createRoutes({ issuer, settings, logger }: DemoOptions): Record<string, Handler> {
   const sessions = createSessions();
   const gatehouse = createRelyingParty(issuer, settings);
   const api = createOrdersApi(issuer, settings.api);
@@ -121,6 +121,12 @@ function createRoutes(issuer: string, settings: DemoSettings): Record<string, Ha
   async function signOut(ctx: Context): Promise<void> {
     const { visit } = await readPost(ctx);
     const url = await gatehouse.signOutUrl(visit.tokens);
+    // Whoever wants to leave is not kept for it: a token that could not be handed back expires by itself.
+    await gatehouse
+      .giveBack(visit.tokens)
+      .catch((error: unknown) =>
+        logger.warn({ demo: true, err: error }, 'the refresh token was not revoked'),
+      );
     sessions.renew(ctx).notice = 'You are signed out of Demo Shop.';
     seeOther(ctx, url.href);
   }

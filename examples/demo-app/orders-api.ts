@@ -85,8 +85,10 @@ function refuse(ctx: Context, status: 401 | 403, parameters: Record<string, stri
 async function discoverKeys(issuer: string): Promise<JWTVerifyGetKey> {
   const answer = await fetch(`${issuer}/.well-known/openid-configuration`);
   if (!answer.ok) throw new Error(`discovery answered ${answer.status}`);
-  const { jwks_uri } = (await answer.json()) as { jwks_uri: string };
-  return createRemoteJWKSet(new URL(jwks_uri));
+  const metadata = (await answer.json()) as { issuer: string; jwks_uri: string };
+  // RFC 8414 section 3.3: somebody else's description must not decide whose signatures count.
+  if (metadata.issuer !== issuer) throw new Error(`discovery describes ${metadata.issuer}`);
+  return createRemoteJWKSet(new URL(metadata.jwks_uri));
 }
 
 /** Whether the token is to blame, and not the way to the keys. */
@@ -94,6 +96,7 @@ function isAboutToken(error: unknown): boolean {
   return (
     error instanceof errors.JOSEError &&
     !(error instanceof errors.JWKSTimeout) &&
+    !(error instanceof errors.JWKSInvalid) &&
     error.code !== 'ERR_JOSE_GENERIC'
   );
 }

@@ -21,7 +21,7 @@ export interface Attempt {
 /** What Gatehouse gave. None of it leaves this server; the browser holds a session id only. */
 export interface Tokens {
   idToken: string;
-  /** Claims of the ID token of the sign-in; a refreshed one says the same about the person. */
+  /** What the ID token says. */
   claims: oidc.IDToken;
   /** For userinfo. It is opaque: its meaning is known to Gatehouse alone. */
   accessToken: string;
@@ -83,6 +83,14 @@ export function createRelyingParty(issuer: string, { port, client, api }: DemoSe
       return { token: answer.access_token, scope: answer.scope ?? '' };
     },
 
+    /**
+     * Hands the refresh token back (RFC 7009). One for offline access would otherwise stay good at Gatehouse for weeks, with nobody left
+     * to use it; the others end with the session.
+     */
+    async giveBack({ refreshToken, scope }: Tokens): Promise<void> {
+      if (isOffline(scope)) await oidc.tokenRevocation(await gatehouse(), refreshToken);
+    },
+
     async userinfo({ accessToken, claims }: Tokens): Promise<oidc.UserInfoResponse> {
       return oidc.fetchUserInfo(await gatehouse(), accessToken, claims.sub);
     },
@@ -99,6 +107,9 @@ export function createRelyingParty(issuer: string, { port, client, api }: DemoSe
 
 export type RelyingParty = ReturnType<typeof createRelyingParty>;
 
+/** Whether access goes on when the session at Gatehouse has ended. */
+export const isOffline = (scope: string): boolean => scope.split(' ').includes('offline_access');
+
 type Answer = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers;
 
 function readTokens(answer: Answer, before?: Tokens): Tokens {
@@ -107,6 +118,9 @@ function readTokens(answer: Answer, before?: Tokens): Tokens {
   const refreshToken = answer.refresh_token ?? before?.refreshToken;
   if (!idToken || !claims || !refreshToken)
     throw new Error('the token response lacks an ID or refresh token');
+  // OpenID Connect Core 12.2: a refresh never turns one person into another.
+  if (before && claims.sub !== before.claims.sub)
+    throw new Error('the refreshed ID token is about another person');
   return {
     idToken,
     claims,

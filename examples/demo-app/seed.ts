@@ -97,6 +97,8 @@ async function ensureClient(
     redirectUris: [redirectUri(port)],
     postLogoutRedirectUris: [`${demoUrl(port)}/`],
     defaultResource: api,
+    // Shown where people are asked whether the shop may have what it wants.
+    logo: await readFile(join(import.meta.dirname, 'icon.svg')),
   });
   if (secret === undefined) throw new Error('a client with client_secret_basic came without a secret');
   return { id: client.id, secret };

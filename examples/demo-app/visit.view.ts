@@ -3,6 +3,7 @@ import { decodeProtectedHeader } from 'jose';
 import { type Html, html } from '../../server/web/html.ts';
 import type { ApiCall } from './api-call.ts';
 import { facts, fold, moment, page } from './page.view.ts';
+import { isOffline } from './relying-party.ts';
 import type { Visit } from './sessions.ts';
 
 export interface VisitProps {
@@ -42,14 +43,13 @@ ${facts([
   ['Subject', html`<code id="claim-sub">${claims.sub}</code>`],
 ])}
 <p class="muted small">The subject is what an application remembers you by: it stays when name and email change.</p>
-${fold('Claims of the ID token', claims)}
 ${fold('Userinfo: what you agreed to share', userinfo)}
 </section>`;
 }
 
 function tokens(props: VisitProps): Html {
   const { idToken, claims, accessExpiresAt, scope } = props.visit.tokens;
-  const offline = scope.split(' ').includes('offline_access');
+  const offline = isOffline(scope);
   return html`<section class="card" id="tokens">
 <h2>Your tokens</h2>
 ${facts([
@@ -63,11 +63,11 @@ ${facts([
   ],
   [
     'Refresh token',
-    html`<span id="refresh-kind">${offline ? 'lives on after you sign out (offline access)' : 'ends with your session at Gatehouse'}</span>`,
+    html`<span id="refresh-kind">${offline ? 'outlives your session at Gatehouse (offline access), until you sign out here' : 'ends with your session at Gatehouse'}</span>`,
   ],
 ])}
 <div class="actions">${postButton(props, '/refresh', 'refresh', 'Refresh')}${!offline && html`<a class="btn" id="offline-access" href="/offline-access">Ask for offline access</a>`}</div>
-${fold('What the ID token looks like: header and payload', decodeProtectedHeader(idToken), claims)}
+${fold('Claims of the ID token: header and payload', decodeProtectedHeader(idToken), claims)}
 </section>`;
 }
 

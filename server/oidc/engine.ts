@@ -9,7 +9,8 @@ import type { Logger } from 'pino';
 import { SessionEnded } from '../../db/sessions.ts';
 import { isStoreFailure } from '../../db/store-failure.ts';
 import { runInUnit, UnitOfWork } from '../../db/unit-of-work.ts';
-import { AppError, malformedRequest, storeUnavailable } from '../errors.ts';
+import { AppError, malformedRequest, methodNotAllowed, storeUnavailable } from '../errors.ts';
+import { pageHeaders } from '../web/csp.ts';
 import { engineRoute } from './routes.ts';
 import type { MachineTokens } from './machine-tokens.ts';
 import { readProtocolBody, redirectPostedRequest, replayBody } from './request-body.ts';
@@ -66,6 +67,8 @@ export function serveEngine(options: EngineOptions): Middleware {
         malformedRequest('the query has a NUL character or a broken percent-encoding'),
       );
     }
+    // The engine has pages of its own that send themselves; it adds the hash of their script to this policy.
+    if (route.page) ctx.set(pageHeaders('interaction'));
     const { run, jwtAccessTokens, machineTokens } = options.current();
     const unit = new UnitOfWork(db, route.transactional);
     await runInUnit(unit, async () => {
@@ -80,6 +83,8 @@ export function serveEngine(options: EngineOptions): Middleware {
           await replayBody(ctx, body, route, jwtAccessTokens);
         }
         await run(ctx, noNext);
+        // Each of these paths answers some method: the engine found no route, so it was another one.
+        if (ctx.status === 404 && ctx.body == null) throw methodNotAllowed();
         const error = ctx.state[ENGINE_ERROR] as Error | undefined;
         await unit.settle(error ? 'rollback' : 'commit');
         if (error) await answerFailure(ctx, error);

@@ -185,7 +185,8 @@ async function openStage(): Promise<Stage> {
   const data = opened.use(await makeDataDir());
   const port = await findPort();
   const settings = await seedDemo(app.services, data.path, { port });
-  const logger = { info() {}, error: (entry: unknown) => console.error(entry) } as never;
+  const complain = (entry: unknown) => console.error(entry);
+  const logger = { info() {}, warn: complain, error: complain } as never;
   const demo = opened.use(await startDemo({ issuer: app.url, port, settings, logger }));
   const held = opened.move();
   return {
@@ -269,7 +270,8 @@ test.serial('the API says 401 to a stranger, 403 to one who lacks the scope, and
 test.serial('forms without their token, foreign answers and other host names are refused', async (t) => {
   await using stage = await openStage();
   const host = new URL(stage.url).host;
-  const send = (path: string, init: RequestInit = {}) => fetchAs(host, stage.local + path, init);
+  const send = (path: string, init: Parameters<typeof fetchAs>[2] = {}) =>
+    fetchAs(host, stage.local + path, init);
 
   const form = await send('/refresh', { method: 'POST', body: new URLSearchParams({ csrf: 'guess' }) });
   t.is(form.status, 403);
@@ -325,7 +327,11 @@ test.serial('without Gatehouse the demo says so, and works as soon as it is ther
 });
 
 /** Requests with a Host of one's own, which `fetch` does not allow. */
-async function fetchAs(host: string, url: string, { method = 'GET', body }: RequestInit = {}) {
+async function fetchAs(
+  host: string,
+  url: string,
+  { method = 'GET', body, cookie }: Pick<RequestInit, 'method' | 'body'> & { cookie?: string } = {},
+) {
   const { request } = await import('node:http');
   const text = body === undefined ? undefined : String(body);
   return new Promise<{ status: number; headers: Record<string, unknown>; body: string }>(
@@ -334,6 +340,7 @@ async function fetchAs(host: string, url: string, { method = 'GET', body }: Requ
         method,
         headers: {
           Host: host,
+          ...(cookie === undefined ? {} : { Cookie: cookie }),
           ...(text === undefined ? {} : { 'Content-Type': 'application/x-www-form-urlencoded' }),
         },
       });
@@ -359,6 +366,9 @@ async function openBrowser(): Promise<Browser & AsyncDisposable> {
   return Object.assign(browser, { [Symbol.asyncDispose]: () => browser.close() });
 }
 
+const sessionCookie = async (page: Page, { url }: Stage) =>
+  (await page.context().cookies(url)).find(({ name }) => name === 'demo_session');
+
 /** Home, the button, and the form of Gatehouse with what the demo's page shows. */
 async function signIn(page: Page, { url }: Stage): Promise<void> {
   await page.goto(url);
@@ -381,6 +391,7 @@ inBrowser('a visitor signs in, reads the tokens, calls the API, asks for more an
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
 
   await signIn(page, stage);
+  const early = await sessionCookie(page, stage);
   t.is(await page.locator('#return-host').innerText(), new URL(stage.url).host);
   await page.click('#consent-allow');
   await page.waitForURL(`${stage.url}/`);
@@ -388,8 +399,9 @@ inBrowser('a visitor signs in, reads the tokens, calls the API, asks for more an
   t.is(await page.locator('#claim-email').innerText(), stage.settings.person.identifier);
   t.true((await page.locator('#claim-sub').innerText()).length > 10);
   t.regex(await page.locator('#refresh-kind').innerText(), /ends with your session/);
-  const [cookie] = (await page.context().cookies(stage.url)).filter(({ name }) => name === 'demo_session');
+  const cookie = await sessionCookie(page, stage);
   t.like(cookie, { httpOnly: true, sameSite: 'Lax' });
+  t.not(cookie?.value, early?.value, 'a session id from before the sign-in is worth nothing');
 
   const before = await page.locator('#access-expires time').getAttribute('datetime');
   await page.waitForTimeout(1100);
@@ -410,13 +422,14 @@ inBrowser('a visitor signs in, reads the tokens, calls the API, asks for more an
 
   await page.click('#offline-access');
   await page.click('#consent-allow');
-  t.regex(await page.locator('#refresh-kind').innerText(), /lives on/);
+  t.regex(await page.locator('#refresh-kind').innerText(), /outlives your session/);
   await page.click('#refresh');
   t.regex(await page.locator('.notice').innerText(), /Refreshed/);
 
   await page.click('#sign-out');
   await page.waitForURL(`${stage.url}/`);
   t.regex(await page.locator('.notice').innerText(), /signed out/);
+  t.is((await stage.app.db('grants').whereNull('ended_at')).length, 0, 'nothing stays good behind it');
 
   await signIn(page, stage);
   // Straight back: the consent is remembered, the session is not.
@@ -446,3 +459,67 @@ inBrowser('who refuses at consent comes back to a friendly page and can try agai
   await page.click('text=Back to the start');
   t.true(await page.locator('#sign-in-with-gatehouse').isVisible());
 });
+
+inBrowser('what was refused at consent is missing, and the pages say so', async (t) => {
+  await using stage = await openStage();
+  await using browser = await openBrowser();
+  const page = await browser.newPage();
+  page.setDefaultTimeout(15_000);
+
+  await signIn(page, stage);
+  t.regex(String(await page.locator('.client-mark').getAttribute('src')), /^\/logos\//);
+  await page.uncheck('[name=scope][value=email]');
+  await page.uncheck(`[name=scope][value="${stage.settings.api} orders:read"]`);
+  await page.click('#consent-allow');
+  t.is(await page.locator('#claim-email').innerText(), 'not shared');
+  await page.click('#call-orders');
+  t.is(await page.locator('#api-status').innerText(), '403');
+  t.regex(await page.locator('#api-answer').innerText(), /which you did not allow/);
+
+  // The session of a visitor does not help a form that was not made for it.
+  const { value } = (await sessionCookie(page, stage)) ?? { value: '' };
+  for (const path of ['/refresh', '/orders', '/refund', '/sign-out']) {
+    const forged = await fetchAs(new URL(stage.url).host, stage.local + path, {
+      method: 'POST',
+      cookie: `demo_session=${value}`,
+      body: new URLSearchParams({ csrf: 'guess' }),
+    });
+    t.is(forged.status, 403, path);
+  }
+  await page.reload();
+  t.true(await page.locator('#sign-out').isVisible());
+});
+
+inBrowser(
+  'offline access goes on when the session at Gatehouse has ended, the other kind does not',
+  async (t) => {
+    await using stage = await openStage();
+    await using browser = await openBrowser();
+    const page = await browser.newPage();
+    page.setDefaultTimeout(15_000);
+    const leaveGatehouse = async () => {
+      await page.goto(`${stage.app.url}/account`);
+      await page.click('#sign-out');
+      await page.waitForURL('**/session/end/success');
+      await page.goto(stage.url);
+      await page.click('#refresh');
+    };
+
+    await signIn(page, stage);
+    await page.click('#consent-allow');
+    await page.waitForURL(`${stage.url}/`);
+    await leaveGatehouse();
+    t.is(await page.locator('h1').innerText(), 'Your access has ended');
+
+    await signIn(page, stage);
+    await page.click('#offline-access');
+    await page.click('#consent-allow');
+    await page.waitForSelector('#refresh-kind');
+    await leaveGatehouse();
+    t.regex(await page.locator('.notice').innerText(), /Refreshed/);
+    await page.click('#sign-out');
+    await page.waitForURL(`${stage.url}/`);
+    t.regex(await page.locator('.notice').innerText(), /signed out/);
+    t.is((await stage.app.db('grants').whereNull('ended_at')).length, 0);
+  },
+);
