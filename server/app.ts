@@ -50,6 +50,7 @@ import { engineRoute } from './oidc/routes.ts';
 import { LocalSigningKey } from './oidc/signing-key.ts';
 import { createClientHandles } from './oidc/token-claims.ts';
 import { serveAssets } from './web/assets/assets.ts';
+import { pageHeaders } from './web/csp.ts';
 import { createCsrf } from './web/csrf.ts';
 import { health } from './web/health.ts';
 import type { Branding } from './web/page.ts';
@@ -196,6 +197,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       db,
       logger,
       tokenIssued: metrics.tokenIssued,
+      pageHeaders: pageHeaders('interaction'),
       answerProblem: (ctx, error) => answerEngineProblem(makePage, ctx, error),
       answerSessionEnded: (ctx) => answerSessionEnded(journeys, ctx),
     }),

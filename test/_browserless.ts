@@ -27,13 +27,13 @@ import {
   walk,
 } from './_walk.ts';
 
-type Parameters = Record<string, string | undefined>;
+type AuthorizeParameters = Record<string, string | undefined>;
 type Credentials = Pick<Person, 'identifier' | 'password'>;
 
 /** Registers a client whose first redirect URI is the one to use. */
 export async function addClient(
   app: TestApp,
-  client: Omit<globalThis.Parameters<TestApp['createClient']>[0], 'name'> & { name?: string },
+  client: Omit<Parameters<TestApp['createClient']>[0], 'name'> & { name?: string },
 ): Promise<TestClient> {
   const created = await app.createClient({ name: 'Shop', ...client });
   return { ...created, redirectUri: client.redirectUris?.[0] ?? '' };
@@ -44,7 +44,7 @@ export async function signIn(
   jar: Jar,
   client: TestClient,
   person: Credentials | undefined,
-  parameters: Parameters = {},
+  parameters: AuthorizeParameters = {},
   choices: Choices = {},
 ): Promise<URLSearchParams> {
   const answer = await walk(jar, authorizeUrl(app, client, parameters), {
@@ -67,7 +67,7 @@ export async function signInForTokens(
   jar: Jar,
   client: TestClient,
   person: Credentials | undefined,
-  parameters: Parameters = {},
+  parameters: AuthorizeParameters = {},
 ): Promise<Tokens> {
   const answer = await signIn(app, jar, client, person, parameters);
   const { status, json, text } = await redeem(app, client, answer.get('code'));
@@ -170,10 +170,10 @@ export function raw(
     body,
   }: { method?: string; headers?: Record<string, string | string[]>; body?: string | Buffer } = {},
 ): Promise<RawReply> {
-  const { host, port } = new URL(app.url);
+  const { host } = new URL(app.url);
   return new Promise((resolve, reject) => {
     const sent = httpRequest(
-      { host: '127.0.0.1', port, path, method, setHost: false, headers: { host, ...headers } },
+      { host: '127.0.0.1', port: app.port, path, method, setHost: false, headers: { host, ...headers } },
       (response) => {
         let text = '';
         response

@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core';
 import type { NewClient } from '../server/clients/clients.ts';
 import type { TestApp } from './_app.ts';
 
-type Tokens = Awaited<ReturnType<typeof oidc.authorizationCodeGrant>>;
+type Tokens = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers;
 type Parameters = Record<string, string>;
 
 export interface RelyingParty extends AsyncDisposable {

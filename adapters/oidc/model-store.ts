@@ -1,4 +1,5 @@
 /** The engine's plain models: a hashed id, a sealed payload, spent by one conditional statement. */
+import type { Knex } from 'knex';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import { addRevokedHandles } from '../../db/grants.ts';
@@ -107,7 +108,9 @@ export class ModelStore implements Adapter {
 
   async consume(id: string): Promise<void> {
     const db = await writeConnectionOf(this.deps.db);
-    if (await consumeModel(db, this.table, this.hash(id))) return;
+    const hash = this.hash(id);
+    if (await consumeModel(db, this.table, hash)) return;
+    if (this.name === 'AuthorizationCode') await this.#endGrantOf(db, hash, id);
     // RFC 9126 section 4: a pushed request is used once; RFC 6749 section 4.1.2: so is a code.
     throw this.name === 'PushedAuthorizationRequest'
       ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
@@ -130,6 +133,16 @@ export class ModelStore implements Adapter {
    * that an uncommitted refresh is about to insert; expired rows are removed by the expiry job.
    */
   async revokeByGrantId(): Promise<void> {}
+
+  /**
+   * RFC 6749 section 4.1.2: what came of a code that is used twice is worth nothing. The engine sees to it when it reads that the code
+   * was spent; a request that read it just before, and lost, does it here.
+   */
+  async #endGrantOf(db: Knex, hash: Buffer, id: string): Promise<void> {
+    const row = await findModel(db, this.table, hash);
+    const grantId = row?.consumed_at ? this.open(hash, id, row)?.grantId : undefined;
+    if (grantId) await this.deps.grants.endGrant(db, grantId, 'code_reused');
+  }
 
   protected hash(id: string): Buffer {
     return idHash(this.name, id);

@@ -10,7 +10,6 @@ import { SessionEnded } from '../../db/sessions.ts';
 import { isStoreFailure } from '../../db/store-failure.ts';
 import { runInUnit, UnitOfWork } from '../../db/unit-of-work.ts';
 import { AppError, malformedRequest, methodNotAllowed, storeUnavailable } from '../errors.ts';
-import { pageHeaders } from '../web/csp.ts';
 import { engineRoute } from './routes.ts';
 import type { MachineTokens } from './machine-tokens.ts';
 import { readProtocolBody, redirectPostedRequest, replayBody } from './request-body.ts';
@@ -31,6 +30,8 @@ export interface EngineOptions {
   logger: Logger;
   /** One successful token request. */
   tokenIssued(grantType: string): void;
+  /** Headers of the pages that the engine makes by itself. */
+  pageHeaders: Readonly<Record<string, string>>;
   /** Renders an error of ours where the engine would have answered: a page, or OAuth JSON. */
   answerProblem(ctx: Context, error: AppError): void;
   /** The session was ended in another tab while this request used it. */
@@ -68,7 +69,7 @@ export function serveEngine(options: EngineOptions): Middleware {
       );
     }
     // The engine has pages of its own that send themselves; it adds the hash of their script to this policy.
-    if (route.page) ctx.set(pageHeaders('interaction'));
+    if (route.page) ctx.set(options.pageHeaders);
     const { run, jwtAccessTokens, machineTokens } = options.current();
     const unit = new UnitOfWork(db, route.transactional);
     await runInUnit(unit, async () => {
@@ -84,7 +85,7 @@ export function serveEngine(options: EngineOptions): Middleware {
         }
         await run(ctx, noNext);
         // Each of these paths answers some method: the engine found no route, so it was another one.
-        if (ctx.status === 404 && ctx.body == null) throw methodNotAllowed();
+        if (ctx.status === 404 && !ctx.body) throw methodNotAllowed();
         const error = ctx.state[ENGINE_ERROR] as Error | undefined;
         await unit.settle(error ? 'rollback' : 'commit');
         if (error) await answerFailure(ctx, error);

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { createSetupLink } from '../../server/accounts/setup-link.ts';
 import { startTestApp, type TestApp } from '../_app.ts';
-import { run, useBrowser } from '../_chromium.ts';
+import { leadsTo, run, send, signIn, useBrowser } from '../_chromium.ts';
 import { newJar, request } from '../_walk.ts';
 
 const openContext = useBrowser();
@@ -53,7 +53,10 @@ test.serial('a mistake keeps the key; the key works once; then there is no setup
     submit({ ...good, key }),
     other.submit({ ...good, identifier: 'second', key }),
   ]);
-  t.deepEqual(parallel.map(({ status }) => status).sort(), [303, 410]);
+  t.deepEqual(
+    parallel.map(({ status }) => status).toSorted((a, b) => a - b),
+    [303, 410],
+  );
   t.is((await app.db('account_roles').where({ role: 'operator' })).length, 1);
   t.is((await request(newJar(), `${app.url}/setup`)).status, 410);
   t.is(await createSetupLink(app.db, app.services.audit, app.url), undefined);
@@ -112,4 +115,79 @@ run('without JavaScript the key is pasted', async (t) => {
   await page.click('#create-account');
   await page.waitForURL(`${app.url}/account`);
   t.true((await page.textContent('main'))?.includes(good.name));
+});
+
+run('a mistake and a change of language cost neither the key nor what was typed', async (t) => {
+  await using app = await startTestApp();
+  const taken = await app.createPerson();
+  await using context = await openContext();
+  const page = await context.newPage();
+  const setup = await link(app);
+  const key = new URL(setup).hash.slice(3);
+  await page.goto(setup);
+  await page.waitForFunction(() => document.activeElement?.getAttribute('name') === 'name');
+  await leadsTo(page, () => page.click('a[hreflang="zh-CN"]'));
+  await page.waitForFunction(() => document.activeElement?.getAttribute('name') === 'name');
+  t.is(await page.getAttribute('html', 'lang'), 'zh-CN');
+  t.is(await page.inputValue('[name=key]'), key);
+
+  await page.fill('[name=name]', good.name);
+  await page.fill('[name=identifier]', taken.identifier);
+  await page.fill('[name=password]', good.password);
+  t.is((await send(page, '#create-account')).status(), 409);
+  t.is(await page.locator(':focus').getAttribute('role'), 'alert');
+  t.is(await page.getAttribute('[name=identifier]', 'aria-invalid'), 'true');
+  t.is(await page.inputValue('[name=key]'), key);
+  t.is(await page.inputValue('[name=name]'), good.name);
+  t.is(await page.inputValue('[name=password]'), '');
+  await page.fill('[name=identifier]', good.identifier);
+  await page.fill('[name=password]', good.password);
+  await send(page, '#create-account');
+  t.is(page.url(), `${app.url}/account`);
+
+  const refused = await page.goto(setup);
+  t.is(refused?.status(), 410);
+  t.is(await page.locator('[name=key]').count(), 0);
+  await page.click('main a[href="/account"]');
+  t.true((await page.textContent('main'))?.includes(good.name));
+});
+
+run('a wrong key is told as such, and the right one can be pasted over it', async (t) => {
+  await using app = await startTestApp();
+  await using context = await openContext();
+  const page = await context.newPage();
+  const setup = await link(app);
+  await page.goto(`${app.url}/setup#k=gsk_wrong`);
+  await page.waitForFunction(() => document.activeElement?.getAttribute('name') === 'name');
+  await page.fill('[name=name]', good.name);
+  await page.fill('[name=identifier]', good.identifier);
+  await page.fill('[name=password]', good.password);
+  t.is((await send(page, '#create-account')).status(), 410);
+  t.is(await page.getAttribute('[name=key]', 'aria-invalid'), 'true');
+  t.is((await app.db('accounts').select('id')).length, 0);
+  await page.fill('[name=key]', `  ${new URL(setup).hash.slice(3)} `);
+  await page.fill('[name=password]', good.password);
+  await send(page, '#create-account');
+  t.is(page.url(), `${app.url}/account`);
+});
+
+run('somebody who is signed in already becomes the operator under the new name', async (t) => {
+  await using app = await startTestApp();
+  const person = await app.createPerson();
+  await using context = await openContext();
+  const page = await context.newPage();
+  await page.goto(`${app.url}/account`);
+  await signIn(page, person);
+  await page.goto(await link(app));
+  await page.waitForFunction(() => document.activeElement?.getAttribute('name') === 'name');
+  await page.fill('[name=name]', good.name);
+  await page.fill('[name=identifier]', good.identifier);
+  await page.fill('[name=password]', good.password);
+  await page.click('#create-account');
+  await page.waitForURL(`${app.url}/account`);
+  t.true((await page.textContent('main'))?.includes(good.identifier));
+  t.false((await page.textContent('main'))?.includes(person.identifier));
+  const operators = await app.db('account_roles').where({ role: 'operator' }).pluck('account_id');
+  t.is(operators.length, 1);
+  t.not(operators[0], person.id as never);
 });

@@ -22,7 +22,11 @@ test.after.always(async () => {
   await app?.[Symbol.asyncDispose]();
 });
 
-/** Which element has the focus. */
+/** What userinfo says to an access token. */
+const statusOf = async (tokens: { access_token: string }) =>
+  (await fetch(`${app.url}/me`, { headers: { authorization: `Bearer ${tokens.access_token}` } })).status;
+
+/** The role of the element that has the focus. */
 const focused = (page: Page) =>
   page.locator(':focus').evaluate((element) => (element as unknown as { role: string | null }).role);
 
@@ -284,10 +288,7 @@ run(
     await signIn(page, bob);
     t.is((await other.redeem(page)).claims()?.sub, bob.subject);
 
-    t.is(
-      (await fetch(`${app.url}/me`, { headers: { authorization: `Bearer ${tokens.access_token}` } })).status,
-      401,
-    );
+    t.is(await statusOf(tokens), 401);
     await t.throwsAsync(shop.refresh(tokens), { message: /invalid_grant|server responded with an error/ });
     await page.goto(`${app.url}/account`);
     t.true((await page.locator('main').innerText()).includes(bob.identifier));
@@ -309,10 +310,7 @@ run('at a re-authentication another person can take over with "Use another accou
   await send(page, '#use-another-account');
   await signIn(page, bob);
   t.is((await again.redeem(page)).claims()?.sub, bob.subject);
-  t.is(
-    (await fetch(`${app.url}/me`, { headers: { authorization: `Bearer ${tokens.access_token}` } })).status,
-    401,
-  );
+  t.is(await statusOf(tokens), 401);
 });
 
 run('everything works without JavaScript', async (t) => {
@@ -332,4 +330,23 @@ run('everything works without JavaScript', async (t) => {
   await page.goto(chosen.url);
   await send(page, `button[name=account][value="${person.subject}"]`);
   t.is((await chosen.redeem(page)).claims()?.sub, person.subject);
+});
+
+run('without JavaScript another person takes over with one more button', async (t) => {
+  const alice = await app.createPerson();
+  const bob = await app.createPerson({ name: 'Bob' });
+  await using context = await newContext({ javaScriptEnabled: false });
+  const page = await context.newPage();
+  const first = await shop.begin();
+  await page.goto(first.url);
+  await signIn(page, alice);
+  const tokens = await first.redeem(page);
+  const other = await shop.begin({ prompt: 'select_account' });
+  await page.goto(other.url);
+  await send(page, '#use-another-account');
+  const between = await signIn(page, bob);
+  t.is(between.status(), 200);
+  await send(page, 'button');
+  t.is((await other.redeem(page)).claims()?.sub, bob.subject);
+  t.is(await statusOf(tokens), 401);
 });
