@@ -159,51 +159,54 @@ test.serial('a sign-in goes on over a crash between any two of its steps', async
   t.is((await redeem(app, shop, code)).json['error'], 'invalid_grant', 'a used code stays used');
 });
 
-test.serial('a crash in the middle of requests loses none that was answered and lets none happen twice', async (t) => {
-  t.timeout(180_000);
-  await using server = await startCrashing();
-  const { app, shop, spa, kill, start } = server;
-  const jar = newJar();
-  const form = await openStep(jar, authorizeUrl(app, shop));
-  const signedIn = await submit(jar, form, 'sign-in', person);
-  const allow = async (location: string | null) => {
-    const step = await openStep(jar, new URL(String(location), app.url).href);
-    const reply = await submit(jar, step, 'consent', [
-      ['scope', 'profile'],
-      ['decision', 'allow'],
-    ]);
-    return codeIn(await followOnce(jar, app, reply.headers.get('location')));
-  };
-  const first = await allow(signedIn.headers.get('location'));
-  const codes = [first];
-  for (let count = 0; count < 5; count += 1) {
-    const silent = await request(jar, authorizeUrl(app, shop, { prompt: 'none', scope: 'openid profile' }));
-    codes.push(codeIn(silent.headers.get('location')));
-  }
-  const spaCode = await allow(authorizeUrl(app, spa));
-  const rotating = (await redeem(app, spa, spaCode)).json['refresh_token'];
+test.serial(
+  'a crash in the middle of requests loses none that was answered and lets none happen twice',
+  async (t) => {
+    t.timeout(180_000);
+    await using server = await startCrashing();
+    const { app, shop, spa, kill, start } = server;
+    const jar = newJar();
+    const form = await openStep(jar, authorizeUrl(app, shop));
+    const signedIn = await submit(jar, form, 'sign-in', person);
+    const allow = async (location: string | null) => {
+      const step = await openStep(jar, new URL(String(location), app.url).href);
+      const reply = await submit(jar, step, 'consent', [
+        ['scope', 'profile'],
+        ['decision', 'allow'],
+      ]);
+      return codeIn(await followOnce(jar, app, reply.headers.get('location')));
+    };
+    const first = await allow(signedIn.headers.get('location'));
+    const codes = [first];
+    for (let count = 0; count < 5; count += 1) {
+      const silent = await request(jar, authorizeUrl(app, shop, { prompt: 'none', scope: 'openid profile' }));
+      codes.push(codeIn(silent.headers.get('location')));
+    }
+    const spaCode = await allow(authorizeUrl(app, spa));
+    const rotating = (await redeem(app, spa, spaCode)).json['refresh_token'];
 
-  const sent = codes.map((code) => redeem(app, shop, code).catch(() => undefined));
-  const rotated = refresh(app, spa, rotating).catch(() => undefined);
-  await Promise.race([...sent, rotated]);
-  await kill();
-  const answers = await Promise.all(sent);
-  const successor = (await rotated)?.json['refresh_token'];
-  await start();
+    const sent = codes.map((code) => redeem(app, shop, code).catch(() => undefined));
+    const rotated = refresh(app, spa, rotating).catch(() => undefined);
+    await Promise.race([...sent, rotated]);
+    await kill();
+    const answers = await Promise.all(sent);
+    const successor = (await rotated)?.json['refresh_token'];
+    await start();
 
-  // A retry of the same refresh gets the same successor, whether or not its answer was seen.
-  const retried = await refresh(app, spa, rotating);
-  t.is(retried.status, 200);
-  if (successor) t.is(retried.json['refresh_token'], successor);
-  t.is((await refresh(app, spa, retried.json['refresh_token'])).status, 200);
-  for (const answer of answers) {
-    if (answer?.status === 200) t.is((await userinfo(app, answer.json['access_token'])).status, 200);
-  }
-  const unanswered = codes.filter((_code, index) => !answers[index]);
-  const again = await Promise.all(unanswered.map((code) => redeem(app, shop, code)));
-  // Its answer was lost after it counted, or it never counted.
-  for (const { status, json } of again) t.true(status === 200 || json['error'] === 'invalid_grant');
-  t.log(
-    `${unanswered.length} of ${codes.length} were not answered, ${again.filter(({ status }) => status === 200).length} of them had not counted`,
-  );
-});
+    // A retry of the same refresh gets the same successor, whether or not its answer was seen.
+    const retried = await refresh(app, spa, rotating);
+    t.is(retried.status, 200);
+    if (successor) t.is(retried.json['refresh_token'], successor);
+    t.is((await refresh(app, spa, retried.json['refresh_token'])).status, 200);
+    for (const answer of answers) {
+      if (answer?.status === 200) t.is((await userinfo(app, answer.json['access_token'])).status, 200);
+    }
+    const unanswered = codes.filter((_code, index) => !answers[index]);
+    const again = await Promise.all(unanswered.map((code) => redeem(app, shop, code)));
+    // Its answer was lost after it counted, or it never counted.
+    for (const { status, json } of again) t.true(status === 200 || json['error'] === 'invalid_grant');
+    t.log(
+      `${unanswered.length} of ${codes.length} were not answered, ${again.filter(({ status }) => status === 200).length} of them had not counted`,
+    );
+  },
+);
