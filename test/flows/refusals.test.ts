@@ -1,4 +1,5 @@
 /** What is refused, how it is said, and that nothing changed by it. No refusal is a defect: the log stays free of errors. */
+import { createHash } from 'node:crypto';
 import test from 'ava';
 import { startTestApp, type TestApp } from '../_app.ts';
 import {
@@ -938,6 +939,12 @@ test.serial('every kind of page has the headers that keep it to itself', async (
     t.truthy(headers.get('x-request-id'), name);
     t.is(headers.get('access-control-allow-origin'), null, name);
   }
+  // A page of the engine's own sends itself, by the one script that its policy allows.
+  const form = await request(choose, authorizeUrl(app, shop, { response_mode: 'form_post' }));
+  const script = String(/<script>(.*?)<\/script>/s.exec(form.text)?.[1]);
+  const hash = createHash('sha256').update(script).digest('base64');
+  t.true(String(form.headers.get('content-security-policy')).includes(`'sha256-${hash}'`));
+  t.true(form.text.includes('name="code"'));
   const portal = new Set(['account', 'error docs']);
   for (const [name, { headers }] of Object.entries(pages)) {
     t.is(headers.get('cross-origin-opener-policy'), portal.has(name) ? 'same-origin' : 'unsafe-none', name);
