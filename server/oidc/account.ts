@@ -25,6 +25,19 @@ export function accountOf(ctx: KoaContextWithOIDC): StoredAccount | undefined {
   return (ctx.oidc.account as GatehouseAccount | undefined)?.row;
 }
 
+/**
+ * Whether the person whom a token is for, if it is for one, may use it. The subject of a JWT may be a pairwise one, which names no
+ * account: such a token ends by its handles alone.
+ */
+export async function isOfActivePerson(
+  db: Knex,
+  { accountId, extra }: { accountId?: string | undefined; extra?: Record<string, unknown> | undefined },
+): Promise<boolean> {
+  const subject = accountId ?? extra?.['sub'];
+  const row = typeof subject === 'string' ? await readOncePerRequest(db, subject) : undefined;
+  return row ? row.status === 'active' : accountId === undefined;
+}
+
 async function readOncePerRequest(db: Knex, subject: string): Promise<StoredAccount | undefined> {
   const notes = currentUnit()?.notes;
   const known = notes?.get(ACCOUNTS) as StoredAccount | undefined;

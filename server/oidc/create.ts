@@ -14,7 +14,7 @@ import type { Config } from '../config.ts';
 import type { GrantRevocation } from '../grants/revocation.ts';
 import { keyedHash } from '../keys/hash.ts';
 import type { ServerSecrets } from '../keys/server-secrets.ts';
-import { createFindAccount, profileClaims } from './account.ts';
+import { createFindAccount, isOfActivePerson, profileClaims } from './account.ts';
 import { cookieNames } from './cookies.ts';
 import { createLoadExistingGrant } from './grant.ts';
 import { installOverrides } from './internals.ts';
@@ -144,6 +144,7 @@ function featuresOf({ db, stores, secrets, pages, apis }: EngineDeps): Configura
       // RFC 7662 section 4: an API's credential sees its own audience, a client its own tokens.
       allowedPolicy: async (_ctx, client, token) => {
         if (client.clientAuthMethod === 'none') return false;
+        if (token.kind !== 'ClientCredentials' && !(await isOfActivePerson(db, token))) return false;
         if (token.clientId === client.clientId) return true;
         // A token of a client that is gone or disabled is worth nothing.
         if (!token.clientId || !(await stores.client.find(token.clientId))) return false;

@@ -16,10 +16,13 @@ type Loaded = SessionWrite['loaded'];
 
 /** What a session held when it was loaded; kept under a symbol so that the engine's proxy lets it through untouched. */
 const LOADED = Symbol('as loaded');
+/** Somebody signed in since the load. The time of it does not tell: it counts whole seconds. */
+const SIGNED_IN = Symbol('signed in');
 
 /** The engine's Session, with the members that its types leave out. */
 interface SessionInternals {
   [LOADED]?: Loaded;
+  [SIGNED_IN]?: boolean;
   uid: string;
   jti: string;
   oldId?: string | undefined;
@@ -29,6 +32,7 @@ interface SessionInternals {
   touched?: boolean;
   authorizations?: Authorizations;
   getValueAndPayload(): Promise<{ payload: AdapterPayload }>;
+  loginAccount(details: object): void;
   sidFor(clientId: string, value?: string): string | undefined;
   emit(event: string): void;
 }
@@ -66,7 +70,13 @@ function overrideSession(provider: Provider, stores: EngineStores): void {
     },
   });
 
+  const { loginAccount } = Session.prototype as SessionInternals;
   Object.assign(Session.prototype, {
+    loginAccount(this: SessionInternals, details: object) {
+      loginAccount.call(this, details);
+      this[SIGNED_IN] = true;
+    },
+
     async save(this: SessionInternals, ttlSeconds: number) {
       const loaded = this[LOADED] ?? { authorizations: {}, accountId: undefined, loginTs: undefined };
       this.exp = Math.floor(Date.now() / 1000) + ttlSeconds;
@@ -74,7 +84,8 @@ function overrideSession(provider: Provider, stores: EngineStores): void {
       await stores.session.save({
         id: this.jti,
         oldId: this.oldId,
-        signedIn: this.accountId !== loaded.accountId || this.loginTs !== loaded.loginTs,
+        signedIn:
+          this[SIGNED_IN] === true || this.accountId !== loaded.accountId || this.loginTs !== loaded.loginTs,
         payload,
         ttlSeconds,
         loaded,
@@ -82,6 +93,7 @@ function overrideSession(provider: Provider, stores: EngineStores): void {
       loaded.authorizations = structuredClone(this.authorizations ?? {});
       loaded.accountId = this.accountId;
       loaded.loginTs = this.loginTs;
+      this[SIGNED_IN] = false;
       this.oldId = undefined;
       this.touched = false;
       this.emit('saved');

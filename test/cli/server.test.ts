@@ -12,7 +12,7 @@ for (const [title, args, said] of [
   ['a missing command', [], /Usage: gatehouse/],
   ['an unknown command', ['apps', 'paint'], /unknown command 'paint'/],
   ['an unknown flag', ['apps', 'list', '--colour'], /unknown option '--colour'/],
-  ['a missing flag', ['apps', 'add', '--name', 'Shop'], /required option '--kind/],
+  ['a missing flag', ['apps', 'add', '--redirect-uri', 'https://a.test/'], /required option '--name/],
   [
     'a value that is none of the choices',
     ['apps', 'add', '--name', 'x', '--kind', 'toaster'],
