@@ -18,7 +18,7 @@ import { createFindAccount, isOfActivePerson, profileClaims } from './account.ts
 import { cookieNames } from './cookies.ts';
 import { createLoadExistingGrant } from './grant.ts';
 import { installOverrides } from './internals.ts';
-import { createPolicy } from './policy.ts';
+import { acrValues, createPolicy } from './policy.ts';
 import { createResourceIndicators } from './resources.ts';
 import type { LocalSigningKey } from './signing-key.ts';
 import type { EngineStores } from './stores.ts';
@@ -91,7 +91,7 @@ function configurationOf(deps: EngineDeps): Configuration {
       iss: null,
       sid: null,
     },
-    acrValues: ['1'],
+    acrValues,
     subjectTypes: ['public', 'pairwise'],
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
