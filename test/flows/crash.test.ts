@@ -13,6 +13,7 @@ import { connectServer } from '../../cli/admin.ts';
 import { parseConfig } from '../../server/config.ts';
 import type { TestApp } from '../_app.ts';
 import { openStep, type Step, submit } from '../_browserless.ts';
+import { run, useBrowser } from '../_chromium.ts';
 import { onServer, openTestDatabase } from '../_database.ts';
 import {
   authorizeUrl,
@@ -25,6 +26,7 @@ import {
   userinfo,
 } from '../_walk.ts';
 
+const openContext = useBrowser();
 const callback = 'https://shop.test/callback';
 const person = { name: 'Alice', identifier: 'alice', password: 'down the rabbit hole' };
 
@@ -210,3 +212,22 @@ test.serial(
     );
   },
 );
+
+run('a page that was open over a restart of the server leads on', async (t) => {
+  await using crashing = await startCrashing();
+  const { app, shop } = crashing;
+  const page = await (await openContext()).newPage();
+  // The client is not there; where the browser is sent is all that counts.
+  await page.route(`${callback}**`, (route) => route.fulfill({ body: 'arrived' }));
+  await page.goto(authorizeUrl(app, shop));
+  await crashing.crash();
+  await page.fill('[name=identifier]', person.identifier);
+  await page.fill('[name=password]', person.password);
+  await page.click('#sign-in');
+  await page.waitForSelector('#consent-allow');
+  await crashing.crash();
+  await page.click('#consent-allow');
+  await page.waitForURL(`${callback}**`);
+  const tokens = await redeem(app, shop, new URL(page.url()).searchParams.get('code'));
+  t.is(tokens.status, 200);
+});
