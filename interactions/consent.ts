@@ -5,8 +5,9 @@ import { findApi, type StoredApi } from '../db/access.ts';
 import { findAccountBySubject, type StoredAccount } from '../db/accounts.ts';
 import { listConsents } from '../db/consents.ts';
 import { listAllowedScopes } from '../server/access/apis.ts';
-import { type Asked, recordDecisions, requiredScopes } from '../server/grants/consents.ts';
+import { type Asked, claimsOf, recordDecisions, requiredScopes } from '../server/grants/consents.ts';
 import { clientLogoPath } from '../server/clients/logos.ts';
+import { claimsOfScope } from '../server/oidc/account.ts';
 import { isTrusted } from '../server/oidc/clients.ts';
 import type { ClientFacts } from '../server/oidc/stores.ts';
 import type { Locale } from '../server/web/i18n/i18n.ts';
@@ -99,13 +100,22 @@ async function whatIsAsked(
     const scopes = pool.filter((scope) => mayHave.includes(scope));
     if (scopes.length > 0) apis.push({ api, scopes });
   }
-  return {
-    scopes: everything
-      ? requested.filter((scope) => scope in openIdScopeTitles)
-      : (details.missingOIDCScope ?? []),
-    claims: details.missingOIDCClaims ?? [],
-    apis,
-  };
+  const scopes = everything
+    ? requested.filter((scope) => Object.hasOwn(openIdScopeTitles, scope))
+    : (details.missingOIDCScope ?? []);
+  const claims = everything ? claimsNamedBy(params['claims']) : (details.missingOIDCClaims ?? []);
+  const decidedWithScopes = new Set(claimsOf(scopes));
+  return { scopes, claims: claims.filter((claim) => !decidedWithScopes.has(claim)), apis };
+}
+
+/** What the claims parameter asks about the person; the engine has checked its form. */
+function claimsNamedBy(parameter: unknown): string[] {
+  if (typeof parameter !== 'string') return [];
+  const { userinfo, id_token } = JSON.parse(parameter) as { userinfo?: object; id_token?: object };
+  const named = new Set([...Object.keys(userinfo ?? {}), ...Object.keys(id_token ?? {})]);
+  return Object.values(claimsOfScope)
+    .flat()
+    .filter((claim) => named.has(claim));
 }
 
 function resourcesOf(resource: unknown): string[] {

@@ -96,9 +96,13 @@ async function render(
   sendPage(ctx, view, { status, kind: 'interaction' });
 }
 
+/** The engine's reasons to ask for a sign-in by somebody else than the session's person. */
+const asksForAnother: ReadonlySet<string> = new Set(['id_token_hint', 'claims_id_token_sub_value']);
+
 /** Who has to prove again who they are. */
 async function fixedAccountOf({ db }: JourneyDeps, journey: Journey) {
-  if (journey.prompt.name !== 'login') return undefined;
+  const { name, reasons } = journey.prompt;
+  if (name !== 'login' || reasons.some((reason) => asksForAnother.has(reason))) return undefined;
   const subject = journey.session?.accountId;
   const account = subject ? await findAccountBySubject(db, subject) : undefined;
   if (account?.status !== 'active') return undefined;

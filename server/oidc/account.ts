@@ -60,6 +60,15 @@ export const profileClaims = [
   'birthdate',
 ] as const;
 
+/** The claims that a scope gives (OpenID Connect Core 5.4); "roles" is ours. */
+export const claimsOfScope: Readonly<Record<string, readonly string[]>> = {
+  profile: ['name', 'preferred_username', 'locale', 'zoneinfo', 'updated_at', ...profileClaims],
+  email: ['email', 'email_verified'],
+  phone: ['phone_number', 'phone_number_verified'],
+  address: ['address'],
+  roles: ['roles'],
+};
+
 function pickProfile(profile: Record<string, unknown>): Record<string, unknown> {
   const known = [...profileClaims, 'address'];
   return Object.fromEntries(Object.entries(profile).filter(([name]) => known.includes(name)));

@@ -14,7 +14,7 @@ import type { Config } from '../config.ts';
 import type { GrantRevocation } from '../grants/revocation.ts';
 import { keyedHash } from '../keys/hash.ts';
 import type { ServerSecrets } from '../keys/server-secrets.ts';
-import { createFindAccount, isOfActivePerson, profileClaims } from './account.ts';
+import { claimsOfScope, createFindAccount, isOfActivePerson } from './account.ts';
 import { cookieNames } from './cookies.ts';
 import { createLoadExistingGrant } from './grant.ts';
 import { installOverrides } from './internals.ts';
@@ -80,11 +80,7 @@ function configurationOf(deps: EngineDeps): Configuration {
     scopes: ['openid', 'profile', 'email', 'phone', 'address', 'roles', 'offline_access'],
     claims: {
       openid: ['sub'],
-      profile: ['name', 'preferred_username', 'locale', 'zoneinfo', 'updated_at', ...profileClaims],
-      email: ['email', 'email_verified'],
-      phone: ['phone_number', 'phone_number_verified'],
-      address: ['address'],
-      roles: ['roles'],
+      ...claimsOfScope,
       acr: null,
       amr: null,
       auth_time: null,

@@ -110,6 +110,54 @@ run(
   },
 );
 
+run(
+  'a refused scope is refused in the claims parameter too, and asked for again there by name',
+  async (t) => {
+    const person = await app.createPerson();
+    await using shop = await startRelyingParty(app);
+    await using context = await newContext();
+    const email = { id_token: { email: { essential: true } }, userinfo: { email: null } };
+    const claims = JSON.stringify(email);
+    const first = await shop.begin({ claims });
+    const page = await signedIn(context, first.url, person);
+    t.deepEqual(await shownScopes(page), ['openid', 'profile', 'email'], 'one thing is one choice');
+    await allow(page, ['email']);
+    const whatItKnows = async (attempt: typeof first) => {
+      const tokens = await attempt.redeem(page);
+      return [tokens.claims()?.['email'], (await shop.userInfo(tokens)).email];
+    };
+    t.deepEqual(await whatItKnows(first), [undefined, undefined]);
+
+    const byClaims = { scope: 'openid', claims };
+    const second = await shop.begin(byClaims);
+    await page.goto(second.url);
+    t.deepEqual(await whatItKnows(second), [undefined, undefined], 'nothing was asked');
+
+    const third = await shop.begin({ ...byClaims, prompt: 'consent' });
+    await page.goto(third.url);
+    t.deepEqual(await shownScopes(page), ['openid', 'claims']);
+    t.true((await page.locator('main').innerText()).includes('email'));
+    await allow(page);
+    t.deepEqual(await whatItKnows(third), [person.identifier, person.identifier]);
+
+    const fourth = await shop.begin({ prompt: 'consent' });
+    await page.goto(fourth.url);
+    await allow(page, ['email']);
+    t.deepEqual(await whatItKnows(fourth), [undefined, undefined]);
+    const fifth = await shop.begin(byClaims);
+    await page.goto(fifth.url);
+    t.deepEqual(await whatItKnows(fifth), [undefined, undefined], 'the last word counts');
+
+    const sixth = await shop.begin({ prompt: 'consent' });
+    await page.goto(sixth.url);
+    await allow(page);
+    t.deepEqual(await whatItKnows(sixth), [undefined, person.identifier]);
+    const seventh = await shop.begin(byClaims);
+    await page.goto(seventh.url);
+    t.deepEqual(await whatItKnows(seventh), [person.identifier, person.identifier], 'the scope said so');
+  },
+);
+
 run('taking a scope back with prompt=consent ends the tokens that had it', async (t) => {
   const person = await app.createPerson();
   await using shop = await startRelyingParty(app);

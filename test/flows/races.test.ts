@@ -1,6 +1,7 @@
 /**
  * Requests at the same time over HTTP: tabs, retries, sign-out. Each race runs ROUNDS times (20), on either database.
  */
+import { ServerResponse } from 'node:http';
 import test from 'ava';
 import { startTestApp, type TestApp } from '../_app.ts';
 import {
@@ -186,6 +187,22 @@ async function showsNoLife(cookie: string): Promise<string[]> {
   return wrong;
 }
 
+/** Where the answers lead, in the order in which they leave the server. */
+function watchAnswers(): Disposable & { locations: string[] } {
+  const { writeHead } = ServerResponse.prototype;
+  const locations: string[] = [];
+  ServerResponse.prototype.writeHead = function (this: ServerResponse, ...given: never[]) {
+    locations.push(String(this.getHeader('location')));
+    return Reflect.apply(writeHead, this, given);
+  };
+  return {
+    locations,
+    [Symbol.dispose]() {
+      ServerResponse.prototype.writeHead = writeHead;
+    },
+  };
+}
+
 for (const [order, first] of [
   ['after the sign-out was sent', 'sign-out'],
   ['before the sign-out was sent', 'auth'],
@@ -202,11 +219,16 @@ for (const [order, first] of [
       const leave = () => submit(tabOf(jar), account, '/account/sign-out');
       const visit = () =>
         Promise.all(tabs.map((tab, index) => request(tab, authorizeUrl(app, index % 2 ? blog : shop))));
+      using answers = watchAnswers();
       const [left, visits] =
         first === 'sign-out'
           ? await Promise.all([leave(), stagger(round).then(visit)])
           : await Promise.all([stagger(round).then(leave), visit()]);
       t.is(left.status, 303);
+      const answered = answers.locations.indexOf(String(left.headers.get('location')));
+      t.not(answered, -1);
+      const late = answers.locations.slice(answered).filter((location) => location.includes('code='));
+      t.deepEqual(late, [], 'no code leaves after the sign-out was answered');
       const codes = visits.map(codeOf);
       raced += codes.filter(Boolean).length;
       // A code that left before the sign-out is answered by its grant, which the sign-out has ended.
